@@ -1,0 +1,71 @@
+"""What a series could show: the smallest step that would be found within five points, most of the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from scipy import special
+
+from perfsvc.detect.confirmation import MEDIAN_SE, SIDE, weigh_step
+from perfsvc.detect.noise import Noise, estimate_noise
+from perfsvc.detect.scale import LOG, to_scale
+from perfsvc.detect.segments import LOSS_CAP, penalty
+from perfsvc.stats import Floats
+
+WITHIN = 5  #: points of the new level
+POWER_Z = 0.84  #: four steps in five: the normal quantile of 0.8
+LARGEST = 1.0  #: a series that shows nothing below a doubling is too noisy to say
+FINENESS = 0.05  #: of the answer, in sigma
+
+
+def minimum_detectable_effect(
+    values: Sequence[float] | Floats, *, scale: str = LOG, alpha: float = 0.01, minimum_effect: float = 0.01
+) -> float | None:
+    """The smallest slowdown (0.02 = 2 %) of which four in five are found with five points of it; None: too few points, or too noisy.
+
+    Shapes: values [n] in time order, NaN = missing, as for `detect_changes`.
+    """
+    scaled = to_scale(values, scale)
+    noise = estimate_noise(scaled.x)
+    sigmas = _detectable_sigmas(min(len(scaled.x), 4 * SIDE), round(noise.rho, 1), alpha)
+    if sigmas is None:
+        return None
+    effect = sigmas * noise.sigma
+    effect = max(minimum_effect, math.expm1(effect) if scaled.unit is None else effect)
+    return effect if effect <= LARGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _detectable_sigmas(n: int, rho: float, alpha: float) -> float | None:
+    """The same in sigma: where a noiseless picture of the step is confirmed, and then the luck that four in five have."""
+    if n < WITHIN:
+        return None
+    noise = Noise(1.0, rho)
+    low, high = 0, 400  # in units of FINENESS
+    if not _is_found(n, high * FINENESS, noise, alpha):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _is_found(n, middle * FINENESS, noise, alpha) else (middle, high)
+    luck = MEDIAN_SE * math.sqrt((1.0 / WITHIN + 1.0 / min(n, SIDE)) * noise.inflation)
+    return high * FINENESS + POWER_Z * luck
+
+
+def _is_found(n: int, step: float, noise: Noise, alpha: float) -> bool:
+    """Would n points of noise and five points `step` sigma higher be a candidate, and stand?"""
+    old = _typical_sample(n)
+    new = _typical_sample(WITHIN)
+    gain = float(np.minimum((new + step) ** 2, LOSS_CAP).sum() - np.minimum(new**2, LOSS_CAP).sum())
+    x = np.concatenate((old, new + step))
+    residuals = np.concatenate((old, new))
+    found = weigh_step(x, 0, n, n + WITHIN, residuals, noise, np.ones(n + WITHIN, dtype=bool))
+    return gain >= penalty(n + WITHIN) and found.stands(alpha, 0.0)
+
+
+def _typical_sample(n: int) -> Floats:
+    """n values that lie as a normal sample of sigma 1 does on average (Blom 1958), in no particular order."""
+    scores: Floats = special.ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25))
+    return scores
