@@ -289,7 +289,7 @@ class RunReport:
     duration: float | None = None
     machine_facts: Json = field(default_factory=dict)  #: machine.json: os, arch, cpu, ram
     readings: Json = field(default_factory=dict)  #: load, heat, power before and after
-    canary: Json = field(default_factory=dict)  #: seconds of the runner's own arithmetic and memory read, before and after
+    canary: Json = field(default_factory=dict)  #: seconds of the runner's own arithmetic and memory read, twice
     suite_revision: str = ""
     origin: str = ""  #: "" = ingested (one run per machine, env_name, commit); "job:7" = measured by that job
     job: int | None = None

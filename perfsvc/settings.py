@@ -1,8 +1,8 @@
 """What can be chosen, where it is written, and what holds when nothing is.
 
-`perfsvc.toml` beside `asv.conf.json` holds what belongs to the project; the environment (`PERFSVC_...`, `__` nested) and
-secret files (folder in `PERFSVC_SECRETS_DIR`) hold what belongs to the machine. First named wins: arguments, environment,
-secret files, perfsvc.toml.
+`perfsvc.toml` beside `asv.conf.json` holds what belongs to the project; the environment (`PERFSVC_...`, `__` nested)
+and secret files (folder in `PERFSVC_SECRETS_DIR`) hold what belongs to the machine. First named wins: arguments,
+environment, secret files, perfsvc.toml.
 """
 
 from __future__ import annotations
@@ -143,8 +143,10 @@ class Settings(BaseSettings):
         """
         toml = folder / PROJECT_FILE if folder else None
         try:
-            loader = type(cls.__name__, (cls,), {"_toml": toml}) if toml and toml.is_file() else cls
-            return loader(folder=folder, **given)  # type: ignore[return-value]
+            loader = cls
+            if toml and toml.is_file():
+                loader = type(cls.__name__, (cls,), {"model_config": SettingsConfigDict(toml_file=toml)})
+            return loader(folder=folder, _secrets_dir=os.environ.get("PERFSVC_SECRETS_DIR"), **given)
         except ValidationError as error:
             lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
             where = toml if toml and toml.is_file() else "the environment (PERFSVC_...)"
@@ -158,15 +160,12 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # a .env file is not read
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
-        if os.environ.get("PERFSVC_SECRETS_DIR"):
-            sources.append(file_secret_settings)
-        toml = getattr(settings_cls, "_toml", None)
-        if toml is not None:
-            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=toml))
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings, file_secret_settings]
+        if settings_cls.model_config.get("toml_file"):
+            sources.append(TomlConfigSettingsSource(settings_cls))
         return tuple(sources)
 
     @property

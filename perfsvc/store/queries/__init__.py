@@ -1,0 +1,38 @@
+"""Every reading question, one function each, one or two statements each. Pages, API and command line share them."""
+
+from perfsvc.store.queries.alerts import alert, alert_guards, alerts, changes
+from perfsvc.store.queries.catalog import commits, find_commit, project, projects, runners
+from perfsvc.store.queries.runs import (
+    guard_history,
+    guards,
+    job,
+    jobs,
+    last_stored_at,
+    newest_run_id,
+    runs,
+)
+from perfsvc.store.queries.series import one_series, points, points_of, series, verdict_counts
+
+__all__ = [
+    "alert",
+    "alert_guards",
+    "alerts",
+    "changes",
+    "commits",
+    "find_commit",
+    "guard_history",
+    "guards",
+    "job",
+    "jobs",
+    "last_stored_at",
+    "newest_run_id",
+    "one_series",
+    "points",
+    "points_of",
+    "project",
+    "projects",
+    "runners",
+    "runs",
+    "series",
+    "verdict_counts",
+]
