@@ -18,8 +18,9 @@ DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 class Variant:
     """One way to do one thing, and what it can do.
 
-    `build` by kind: attention (q, k, v, *, attn_mask, is_causal, scale, dropout_p) -> out; module (embed_dim, head_dim)
-    -> nn.Module; mask (L, *, dtype, device) -> additive mask; train (vocab_size, dim, num_layers, *, max_length) -> model.
+    `build` by kind: attention (q, k, v, *, attn_mask, is_causal, scale, dropout_p) -> out;
+    module (embed_dim, head_dim) -> nn.Module; mask (L, *, dtype, device) -> additive mask;
+    train (vocab_size, dim, num_layers, *, max_length) -> nn.Module from tokens to logits.
     """
 
     name: str

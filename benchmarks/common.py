@@ -1,0 +1,49 @@
+"""What all timing benchmarks share, and the words by which the service reads a benchmark's metric."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
+
+from benchmarks import devices
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+class Timed:
+    """Six processes of five samples each: numbers differ between processes, so more of these say more than more samples.
+
+    With `asv continuous -f 1.03` this sees steps of a few percent and stays quiet on equal code (docs/benchmarking.md).
+    """
+
+    timer = staticmethod(devices.clock)
+    rounds = 6
+    repeat = 5
+    number = 0  # asv chooses the calls a sample so that it lasts 10 ms
+    warmup_time = 0.1
+    timeout = 120.0
+
+
+def measures(
+    metric: Literal["time", "operators", "allocated", "peak"],
+    *,
+    unit: str,
+    direction: Literal["lower", "higher", "neither"] = "lower",
+    exact: bool = False,
+    flops: Mapping[str, float] | None = None,
+    version: str = "1",
+) -> Callable[[Function], Function]:
+    """Attach what asv carries into benchmarks.json for the service. `variant` names the parameter that holds variants.
+
+    `flops` are per call, by the value of the input parameter: constants of a case, for rates that a reader derives.
+    `version` is raised by hand when the body measures something else: asv's own, a hash of the source, would cut the
+    series at a cosmetic edit.
+    """
+
+    def attach(function: Function) -> Function:
+        function.__dict__.update(
+            metric=metric, unit=unit, direction=direction, exact=exact, variant="variant", version=version
+        )
+        if flops is not None:
+            function.__dict__["flops"] = dict(flops)
+        return function
+
+    return attach

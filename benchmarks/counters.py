@@ -1,0 +1,28 @@
+"""How many operators does a body dispatch? Exact: one more is a change of the code, whatever the machine and its load."""
+
+from benchmarks import observe
+from benchmarks.cases import case
+from benchmarks.common import measures
+from benchmarks.workloads import GRIDS, MODULE_VARIANTS, TRAIN_VARIANTS, grid
+
+
+class Forward:
+    """Operators of one head's forward."""
+
+    params = (MODULE_VARIANTS, GRIDS[grid()]["head"])
+    param_names = ("variant", "input")
+
+    @measures("operators", unit="operators", exact=True)
+    def track_operators(self, variant: str, name: str) -> int:
+        return observe.operators(case("counters.Forward.track_operators", "head", variant, name)).total
+
+
+class TrainStep:
+    """Operators of one training step, backward and optimiser included."""
+
+    params = (TRAIN_VARIANTS, GRIDS[grid()]["train"])
+    param_names = ("variant", "input")
+
+    @measures("operators", unit="operators", exact=True)
+    def track_operators(self, variant: str, name: str) -> int:
+        return observe.operators(case("counters.TrainStep.track_operators", "train", variant, name)).total

@@ -1,0 +1,111 @@
+"""What happens while a body runs once: operators dispatched, what SDPA took, bytes the allocator handed out."""
+
+import gc
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+
+#: A part of the operator's name that SDPA ends in, and the backend's name; with none of them it took the formula.
+BACKENDS = {
+    "flash_attention": "flash",
+    "efficient_attention": "efficient",
+    "cudnn_attention": "cudnn",
+    "attention_math_for_mps": "mps",
+    "overrideable": "overrideable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """Operators dispatched to a backend, by name, and what scaled_dot_product_attention took: empty if not called."""
+
+    counts: dict[str, int]
+    backend: str
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes handed out in all, and the most that was in use at once, above what was in use before."""
+
+    allocated: int
+    peak: int
+
+
+def operators(run: Callable[[], object]) -> Operators:
+    """Run once and count. Exact: the same from run to run for the same code, torch and shapes."""
+    with _Calls() as calls, _Dispatched() as dispatched:
+        run()
+    counts = dict(sorted(dispatched.counts.items()))
+    taken = [name for part, name in BACKENDS.items() if any(part in op for op in counts)]
+    return Operators(counts, backend=",".join(taken) if taken else "math" if calls.sdpa else "")
+
+
+def cpu_memory(run: Callable[[], object]) -> Memory:
+    """Run once under the profiler. Exact: every allocation is an event, whatever the C library does with it."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler greets on stderr, twice a run
+    gc.collect()
+    gc.disable()  # a collection half-way would free what the body itself still counts
+    try:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
+            run()
+    finally:
+        gc.enable()
+    kineto = recording.profiler
+    assert kineto is not None
+    assert kineto.kineto_results is not None
+    allocated = in_use = peak = 0
+    for event in kineto.kineto_results.events():
+        if event.name() == "[memory]":
+            allocated += max(event.nbytes(), 0)
+            in_use += event.nbytes()
+            peak = max(peak, in_use)
+    return Memory(allocated, peak)
+
+
+def cuda_memory(run: Callable[[], object]) -> Memory:
+    """Run once between two readings of the caching allocator's own counters."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_stats()
+    run()
+    torch.cuda.synchronize()
+    after = torch.cuda.memory_stats()
+    handed_out = "allocated_bytes.all.allocated"
+    peak = after["allocated_bytes.all.peak"] - before["allocated_bytes.all.current"]
+    return Memory(after[handed_out] - before[handed_out], peak)
+
+
+class _Dispatched(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; guarding against it would import the compiler, a second a process
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts[f"{func.namespace}::{func._opname}"] += 1
+        return func(*args, **(kwargs or {}))
+
+
+class _Calls(TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sdpa = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.sdpa |= func is F.scaled_dot_product_attention
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,16 @@
+"""What is an attention form worth inside a whole training step? (Amdahl's law, seed 000's second row.)"""
+
+from benchmarks.cases import case
+from benchmarks.common import Timed, measures
+from benchmarks.workloads import GRIDS, TRAIN_VARIANTS, grid
+
+
+class TrainStep(Timed):
+    """Forward, cross-entropy, backward, AdamW."""
+
+    params = (TRAIN_VARIANTS, GRIDS[grid()]["train"])
+    param_names = ("variant", "input")
+
+    @measures("time", unit="seconds")
+    def time_train_step(self, variant: str, name: str) -> None:
+        case("train_step.TrainStep.time_train_step", "train", variant, name)()
