@@ -9,7 +9,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 class Timed:
-    """Six processes of five samples each: numbers differ between processes, so more of these say more than more samples.
+    """Six processes of five samples each: numbers differ between processes more than within, so the processes are many.
 
     With `asv continuous -f 1.03` this sees steps of a few percent and stays quiet on equal code (docs/benchmarking.md).
     """

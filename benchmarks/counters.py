@@ -1,4 +1,4 @@
-"""How many operators does a body dispatch? Exact: one more is a change of the code, whatever the machine and its load."""
+"""How many operators does a body dispatch? Exact: one more is a change of the code, on any machine, at any load."""
 
 from benchmarks import observe
 from benchmarks.cases import case
