@@ -1,4 +1,4 @@
-"""Small robust statistics that several steps share. Arrays in, plain numbers out; no scipy.stats, which is slow to import."""
+"""Small robust statistics that several steps share. Arrays in, plain numbers out. scipy.stats is too slow to import."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def mad_sigma(x: Floats) -> float:
 
 
 def mann_whitney(first: Floats, second: Floats) -> RankTest:
-    """Exact when the smaller sample has at most 8 values and none are tied, else normal with corrections for ties and continuity.
+    """Exact when the smaller sample has at most 8 values and none tie, else normal, corrected for ties and continuity.
 
     Source: Mann & Whitney 1947. Cost: O(n log n).
     """
@@ -78,7 +78,7 @@ def _normal_p_of_u(u: float, m: int, n: int, pooled: Floats) -> float:
 
 @lru_cache(maxsize=1024)
 def _tail_of_u(m: int, n: int) -> Floats:
-    """P(U <= u) for u = 0 .. m n, by the Gaussian binomial coefficient: the product of (1 - q^(n+i)) / (1 - q^i), i = 1 .. m."""
+    """P(U <= u) for u = 0 .. m n: the Gaussian binomial coefficient, (1 - q^(n+i)) / (1 - q^i) over i = 1 .. m."""
     counts = np.zeros(m * n + 1)
     counts[0] = 1.0
     for i in range(1, m + 1):
@@ -110,7 +110,7 @@ def trimmed_mean(x: Floats, *, cut: float) -> TrimmedMean:
     Source: Yuen 1974; Tukey & McLaughlin 1963.
     """
     n = len(x)
-    g = int(cut * n)
+    g = int(cut * n + 1e-9)  # a sixth of 6 is 1
     kept = n - 2 * g
     ordered = np.sort(x)
     winsorised = np.clip(ordered, ordered[g], ordered[n - g - 1])
@@ -125,7 +125,7 @@ def t_limit(df: int, alpha: float) -> float:
 
 
 def ratio_of(before: float, after: float) -> float:
-    """New level over old, above 1 exactly when the level rose; where no ratio exists, inf for a rise and 0 for a fall."""
+    """New level over old, above 1 exactly when the level rose; where there is none, inf for a rise and 0 for a fall."""
     if before == after:
         return 1.0
     if before > 0.0 and after >= 0.0:

@@ -1,4 +1,4 @@
-"""Find the commits where a series changes level. Pure: values in time order in, changes out; no clock, no files, no chance.
+"""Find the commits where a series changes level. Pure: values in time order in, changes out.
 
 scale -> noise -> segments (candidates) -> confirmation -> flags        one series; `exact` where a metric has no noise
 family                                                                  all series of one report: which of them to tell
@@ -25,7 +25,7 @@ from perfsvc.stats import Floats
 
 __all__ = ["detect_batch", "detect_changes", "exact_changes", "minimum_detectable_effect", "q_values", "worse_p"]
 
-#: A run whose own spread is above this many times its series' median spread is noisy: kept, and no evidence for a level.
+#: A run whose own spread is above so many times its series' median spread is noisy: kept, and no evidence for a level.
 NOISY_SPREAD = 3.0
 
 BATCH = 512  #: series held at once
@@ -42,10 +42,13 @@ def detect_changes(
     """The changes of level in one series, in order of time; steps, and trends where a slope says it as well.
 
     Shapes: values [n] in time order, NaN = missing; `Change.index` counts in `values` as given, missing ones included.
-    spread: [n], each run's own (q75 - q25) / median where known: a noisy run is not one of the three points a side must have.
-    minimum_effect: smallest step worth telling, as a fraction (0.01 = 1 %); on the linear scale of the series' typical size.
+    spread: [n], each run's own (q75 - q25) / median where known; a noisy run is none of a side's three points.
+    minimum_effect: smallest step worth telling (0.01 = 1 %); on the linear scale, of the series' typical size.
+    Raises: ValueError when `scale` is neither "log" nor "linear", or `spread` is not as long as `values`.
     """
     x = to_scale(values, scale)
+    if spread is not None and len(spread) != len(values):
+        raise ValueError(f"{len(spread)} spreads for {len(values)} values")
     quiet = None if spread is None else _quiet(np.asarray(spread, dtype=float)[x.places])
     noise = estimate_noise(x.x)
     (cuts,) = candidates([x.x], [noise.sigma])

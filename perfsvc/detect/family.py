@@ -10,7 +10,7 @@ from perfsvc.model import Change, ChangeKind, Direction
 
 
 def q_values(p_values: Sequence[float]) -> list[float]:
-    """Each p's smallest false discovery rate at which it would be told. One p per series; one without a candidate counts as 1.
+    """Each p's smallest false discovery rate at which it would be told. One p per series, 1 where it has no candidate.
 
     Source: Benjamini & Hochberg 1995. Cost: O(n log n).
     """
@@ -26,7 +26,7 @@ def q_values(p_values: Sequence[float]) -> list[float]:
 def worse_p(changes: Sequence[Change], direction: Direction, *, since: int = 0) -> float:
     """What a series brings into the family: the smallest p of its steps for the worse at or after index `since`, or 1.
 
-    A metric without a better direction is never alerted, and brings 1. Flagged steps are re-measured instead, and bring 1.
+    A metric without a better direction is never alerted, and brings 1. So do flagged steps: they are re-measured.
     """
     return min((c.p for c in changes if c.index >= since and not c.flags and is_worse(c, direction)), default=1.0)
 

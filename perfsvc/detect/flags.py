@@ -42,5 +42,7 @@ def _recurrent(steps: Sequence[Step], i: int, sigma: float) -> bool:
 
 def _transient(steps: Sequence[Step], i: int) -> bool:
     """Either step of a short excursion: the way out, and the way back."""
-    pairs = [(a, b) for a, b in itertools.pairwise(steps) if steps[i] in (a, b)]
-    return any(b.at - a.at <= BACK_WITHIN and abs(b.after - a.before) <= SAME_LEVEL * abs(a.effect) for a, b in pairs)
+    out_and_back = itertools.pairwise(steps[max(0, i - 1) : i + 2])
+    return any(
+        b.at - a.at <= BACK_WITHIN and abs(b.after - a.before) <= SAME_LEVEL * abs(a.effect) for a, b in out_and_back
+    )

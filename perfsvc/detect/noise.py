@@ -9,12 +9,12 @@ import numpy as np
 
 from perfsvc.stats import MAD_TO_SIGMA, Floats, mad_sigma, median
 
-#: No clock is better than this from run to run: 0.05 %. Keeps a series of equal values from seeing changes in the last digit.
+#: No clock is better than this from run to run. Keeps a series of equal values from seeing changes in its last digit.
 SIGMA_FLOOR = 0.0005
 
 RHO_CEILING = 0.6
 
-#: Points below which rho is taken as 0: one step would fill so much of the pairs 4 to 6 apart that it would look like correlation.
+#: Points below which rho is taken as 0: a step lies within so many of the pairs 4 to 6 apart that it seems correlation.
 RHO_NEEDS = 40
 
 

@@ -24,8 +24,9 @@ FINENESS = 0.05  #: of the answer, in sigma
 def minimum_detectable_effect(
     values: Sequence[float] | Floats, *, scale: str = LOG, alpha: float = 0.01, minimum_effect: float = 0.01
 ) -> float | None:
-    """The smallest slowdown (0.02 = 2 %) of which four in five are found with five points of it; None: too few points, or too noisy.
+    """The smallest slowdown (0.02 = 2 %) of which four in five are found with five points; None where none can be told.
 
+    None: too few points, or too noisy to see less than a doubling.
     Shapes: values [n] in time order, NaN = missing, as for `detect_changes`.
     """
     scaled = to_scale(values, scale)
@@ -40,7 +41,7 @@ def minimum_detectable_effect(
 
 @lru_cache(maxsize=4096)
 def _detectable_sigmas(n: int, rho: float, alpha: float) -> float | None:
-    """The same in sigma: where a noiseless picture of the step is confirmed, and then the luck that four in five have."""
+    """The same in sigma: where a typical picture of the step is confirmed, and what four in five need beyond."""
     if n < WITHIN:
         return None
     noise = Noise(1.0, rho)

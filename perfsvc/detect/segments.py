@@ -1,7 +1,10 @@
 """Where a series may have changed level: the best piecewise constant fit, under a loss that no outlier can pull.
 
-Minimises  sum of min(((x - level) / sigma)^2, 9)  +  2 ln n for every change,  by exact dynamic programming over a list of levels.
-Sources: the Potts functional and its O(n K) recursion, Friedrich, Kempe, Liebscher & Winkler 2008; the truncated quadratic, Blake & Zisserman 1987.
+    minimise  sum of min(((x - level) / sigma)^2, 9)  +  2 ln n for every change
+
+by exact dynamic programming over a list of K levels: cost_k = min(cost_k, min cost + penalty) + loss_k, point by point.
+Sources: the Potts functional and its dynamic program, Friedrich, Kempe, Liebscher & Winkler 2008;
+the truncated quadratic, Blake & Zisserman 1987.
 Axes: s = series of a block, k = level, t = time.
 """
 
@@ -80,7 +83,7 @@ def _running_medians(z: Floats) -> list[Floats]:
 def best_cuts(series: Sequence[Floats], levels: Sequence[Floats]) -> list[list[int]]:
     """Exact minima of the functional, for many standardised series at once.
 
-    Instead of n x K back pointers every level carries the start of its current segment, so memory is n numbers a series.
+    Instead of n x K back pointers every level carries the start of its current segment, so memory is n numbers.
     """
     lengths = [len(z) for z in series]
     # Padding is harmless: after a series' end nothing is read, and a level at infinity only ever pays the cap.
