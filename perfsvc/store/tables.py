@@ -230,6 +230,7 @@ run = Table(
     Column("excluded", Text),  # the reason why it is left out of every series; NULL = it counts
     Column("samples", LargeBinary),  # raw samples, zlib over JSON; dropped by retention
     moment("stored_at", required=True, index=True),
+    moment("judged_at", index=True),  # NULL: stored, and not looked at yet
     UniqueConstraint("project_id", "machine", "env_name", "commit_id", "origin"),
 )
 

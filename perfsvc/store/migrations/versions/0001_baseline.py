@@ -324,6 +324,7 @@ def upgrade() -> None:
     sa.Column('excluded', sa.Text(), nullable=True),
     sa.Column('samples', sa.LargeBinary(), nullable=True),
     sa.Column('stored_at', perfsvc.store.tables.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('judged_at', perfsvc.store.tables.UTCDateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['commit_id'], ['commit.id'], name=op.f('fk_run_commit_id_commit')),
     sa.ForeignKeyConstraint(['environment_id'], ['environment.id'], name=op.f('fk_run_environment_id_environment')),
     sa.ForeignKeyConstraint(['job_id'], ['job.id'], name=op.f('fk_run_job_id_job')),
@@ -335,6 +336,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_run_commit_id'), ['commit_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_run_content_hash'), ['content_hash'], unique=False)
         batch_op.create_index(batch_op.f('ix_run_job_id'), ['job_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_run_judged_at'), ['judged_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_run_stored_at'), ['stored_at'], unique=False)
 
     op.create_table('series_state',
