@@ -174,6 +174,10 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value() or f"sqlite:///{self.home / 'perfsvc.sqlite'}"
 
     @property
+    def dashboard_address(self) -> str:
+        return f"http://{self.host}:{self.dashboard_port}"
+
+    @property
     def alert_log(self) -> Path:
         return self.notify.log_file or self.home / "alerts.log"
 

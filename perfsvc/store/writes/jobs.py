@@ -75,8 +75,8 @@ def finish(tx: Connection, job_id: int, attempt: int, state: JobState, *, messag
     return _moved(tx, job_id, attempt, JobState.RUNNING, **columns)
 
 
-def _moved(tx: Connection, job_id: int, attempt: int, state: JobState, **columns: Any) -> bool:
-    guarded = update(t.job).where(t.job.c.id == job_id, t.job.c.attempt == attempt, t.job.c.state == state)
+def _moved(tx: Connection, job_id: int, attempt: int, found: JobState, /, **columns: Any) -> bool:
+    guarded = update(t.job).where(t.job.c.id == job_id, t.job.c.attempt == attempt, t.job.c.state == found)
     return bool(tx.execute(guarded.values(columns)).rowcount)
 
 
@@ -142,7 +142,7 @@ def keep_schedule(tx: Connection, project_id: int, name: str, *, cron: str, time
     """The schedule's id; a known one is brought up to date."""
     where = (t.schedule.c.project_id == project_id, t.schedule.c.name == name)
     known = tx.execute(select(t.schedule.c.id).where(*where)).scalar()
-    columns = {"cron": cron, "timezone": timezone, "kind": kind}
+    columns: dict[str, Any] = {"cron": cron, "timezone": timezone, "kind": kind}
     if known is not None:
         tx.execute(update(t.schedule).where(t.schedule.c.id == known).values(columns))
         return int(known)

@@ -148,6 +148,18 @@ def keep_state(
         tx.execute(insert(t.series_state).values(columns | {"series_id": series_id}))
 
 
+def settle_verdicts(tx: Connection, alert_id: int, *, stands: bool) -> None:
+    """What was decided on an alert holds for its series at once; the next judgement says the same."""
+    members = select(t.change).where(t.change.c.alert_id == alert_id, t.change.c.state == ChangeState.REPORTED)
+    for change in tx.execute(members):
+        there = update(t.series_state).where(
+            t.series_state.c.series_id == change.series_id,
+            t.series_state.c.verdict.in_([Verdict.STEADY, Verdict.SLOWER]),
+        )
+        verdict = Verdict.SLOWER if stands else Verdict.STEADY
+        tx.execute(there.values(verdict=verdict, ratio=change.ratio if stands else None))
+
+
 # --- alerts -----------------------------------------------------------------------------------------------------------
 
 
@@ -160,8 +172,6 @@ def describe_alert(
     tx: Connection,
     alert_id: int,
     *,
-    last_good: int | None,
-    first_bad: int | None,
     title: str,
     explanation: str,
     cause: Cause,
@@ -169,10 +179,8 @@ def describe_alert(
     owner: str,
     now: datetime,
 ) -> None:
-    """What an alert says; commits by id."""
+    """What an alert says."""
     columns = {
-        "last_good_id": last_good,
-        "first_bad_id": first_bad,
         "title": title,
         "explanation": explanation,
         "cause": cause,
@@ -181,6 +189,11 @@ def describe_alert(
         "updated_at": now,
     }
     tx.execute(update(t.alert).where(t.alert.c.id == alert_id).values(columns))
+
+
+def set_range(tx: Connection, alert_id: int, last_good: int | None, first_bad: int) -> None:
+    """The commits (by id) that an alert can come from: after the last good one up to the first bad one."""
+    tx.execute(update(t.alert).where(t.alert.c.id == alert_id).values(last_good_id=last_good, first_bad_id=first_bad))
 
 
 def join_alert(tx: Connection, alert_id: int, change_ids: Iterable[int]) -> None:

@@ -1,0 +1,7 @@
+"""Tell people: messages are composed, wait in the outbox, and leave through channels until one has taken them."""
+
+from perfsvc.notify.channels import LogFile
+from perfsvc.notify.message import Message, compose
+from perfsvc.notify.outbox import Channel, retry_at
+
+__all__ = ["Channel", "LogFile", "Message", "compose", "retry_at"]
