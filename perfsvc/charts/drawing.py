@@ -1,0 +1,115 @@
+"""Layers that share the horizontal axis and one legend. The only file that knows Altair's grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from perfsvc.charts.marks import BLUE
+from perfsvc.charts.rows import Axis, Rows
+from perfsvc.store.rows import GuardRow, PointRow
+
+TICKS = 8
+SMALL, LARGE = 34, 100  # of a point and of what must not be missed, in square pixels
+
+_COMMIT_TIP = [alt.Tooltip("commit:N"), alt.Tooltip("subject:N"), alt.Tooltip("date:N", title="authored")]
+POINT_TIP = [
+    alt.Tooltip("shown:N", title="median"),
+    alt.Tooltip("quartiles:N"),
+    alt.Tooltip("runs:N", title="of"),
+    alt.Tooltip("kind:N"),
+    *_COMMIT_TIP,
+]
+MISSING_TIP = [alt.Tooltip("reason:N", title="missing"), *_COMMIT_TIP]
+MARK_TIP = [alt.Tooltip("what:N", title="from here"), *_COMMIT_TIP]
+GUARD_TIP = [
+    alt.Tooltip("kind:N", title="outcome"),
+    alt.Tooltip("shown:N", title="error"),
+    alt.Tooltip("reason:N", title="message"),
+    *_COMMIT_TIP,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Vertical:
+    """The vertical axis: every layer with values stands on the same one."""
+
+    title: str
+    scale: alt.Scale
+
+    def of(self, field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", title=self.title, scale=self.scale)
+
+
+class Drawing:
+    """Makes layers; one without rows is None, and the legend names only the kinds of marks that are there."""
+
+    def __init__(self, x: alt.X, marks: Mapping[str, tuple[str, str]], present: set[str], height: int) -> None:
+        kinds = [kind for kind in marks if kind in present]
+        colours, shapes = [marks[k][0] for k in kinds], [marks[k][1] for k in kinds]
+        legend = alt.Legend(title=None, orient="top", symbolSize=LARGE, columns=4, labelLimit=0)
+        self.x, self.height = x, height
+        self.colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=colours), legend=legend)
+        self.shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=shapes), legend=legend)
+
+    def points(self, rows: Rows, y: Any, tip: list[alt.Tooltip]) -> alt.Chart | None:
+        size = alt.condition("datum.kind == 'measured'", alt.value(SMALL), alt.value(LARGE))
+        return self._layer(
+            rows,
+            {"type": "point", "filled": True, "opacity": 0.85},
+            y=y,
+            color=self.colour,
+            shape=self.shape,
+            size=size,
+            tooltip=tip,
+        )
+
+    def rules(self, rows: Rows) -> alt.Chart | None:
+        """A line from top to bottom at each mark; dashed where the surroundings changed and not the code."""
+        dash = alt.condition("datum.kind == 'environment changed'", alt.value([3, 4]), alt.value([1, 0]))
+        mark = {"type": "rule", "opacity": 0.55, "strokeWidth": 1.5}
+        return self._layer(rows, mark, color=self.colour, strokeDash=dash, tooltip=MARK_TIP)
+
+    def band(self, rows: Rows, y: Vertical) -> alt.Chart | None:
+        return self._layer(rows, {"type": "area", "opacity": 0.16, "color": BLUE}, y=y.of("low"), y2="high:Q")
+
+    def segments(self, rows: Rows, y: Vertical, colour: str = BLUE) -> alt.Chart | None:
+        mark = {"type": "rule", "strokeWidth": 2.5, "color": colour, "opacity": 0.75}
+        return self._layer(rows, mark, x2="x2:Q", y=y.of("level"))
+
+    def _layer(self, rows: Rows, mark: Any, **channels: Any) -> alt.Chart | None:
+        if not rows:
+            return None
+        chart = alt.Chart({"values": rows}, mark=mark)
+        encoded: alt.Chart = chart.encode(x=self.x, **channels)
+        return encoded
+
+    def layered(self, *layers: alt.Chart | None) -> alt.LayerChart:
+        drawn = [layer for layer in layers if layer is not None]
+        return alt.LayerChart(layer=drawn, height=self.height)
+
+
+def value_scale(values: Sequence[float], log: bool) -> alt.Scale:
+    """Logarithmic where that was asked for and every value is above 0."""
+    if log and values and min(values) > 0:
+        return alt.Scale(type="log", nice=True, zero=False)
+    return alt.Scale(zero=False, nice=True, padding=8)
+
+
+def horizontal(rows: Sequence[PointRow] | Sequence[GuardRow], axis: Axis) -> alt.X:
+    """Commits side by side, named at a few ticks; or their author dates, to scale."""
+    if axis == "date":
+        return alt.X("x:T", title=None, axis=alt.Axis(tickCount=TICKS, grid=False, labelOverlap=True))
+    last = max(len(rows) - 1, 0)
+    ticks = sorted({round(k * last / (TICKS - 1)) for k in range(TICKS)}) if rows else []
+    names = ", ".join(f"'{i}': '{_hex(rows[i].commit.short)}'" for i in ticks)
+    named = alt.Axis(values=ticks, labelExpr=f"{{{names}}}[datum.value]", grid=False, labelOverlap=True)
+    return alt.X("x:Q", title=None, axis=named, scale=alt.Scale(domain=[-0.5, last + 0.5], nice=False))
+
+
+def _hex(name: str) -> str:
+    """Part of a Vega expression, so nothing but what a commit's hash is made of."""
+    return "".join(c for c in name if c.isascii() and c.isalnum())
