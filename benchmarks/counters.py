@@ -3,13 +3,13 @@
 from benchmarks import observe
 from benchmarks.cases import case
 from benchmarks.common import measures
-from benchmarks.workloads import GRIDS, MODULE_VARIANTS, TRAIN_VARIANTS, grid
+from benchmarks.workloads import COUNTED_MODULE_VARIANTS, GRIDS, TRAIN_VARIANTS, grid
 
 
 class Forward:
     """Operators of one head's forward."""
 
-    params = (MODULE_VARIANTS, GRIDS[grid()]["head"])
+    params = (COUNTED_MODULE_VARIANTS, GRIDS[grid()]["head"])
     param_names = ("variant", "input")
 
     @measures("operators", unit="operators", exact=True)

@@ -8,13 +8,13 @@ neither, and its cases are skipped.
 from benchmarks import devices, observe
 from benchmarks.cases import Body, case
 from benchmarks.common import measures
-from benchmarks.workloads import GRIDS, MODULE_VARIANTS, TRAIN_VARIANTS, grid
+from benchmarks.workloads import COUNTED_MODULE_VARIANTS, GRIDS, TRAIN_VARIANTS, grid
 
 
 class Forward:
     """Memory of one head's forward."""
 
-    params = (MODULE_VARIANTS, GRIDS[grid()]["head"])
+    params = (COUNTED_MODULE_VARIANTS, GRIDS[grid()]["head"])
     param_names = ("variant", "input")
 
     @measures("allocated", unit="bytes", exact=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.profiler import profile
 from torch.overrides import TorchFunctionMode
-from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 #: A part of the operator's name that SDPA ends in, and the backend's name; with none of them it took the formula.
@@ -58,15 +58,15 @@ def cpu_memory(run: Callable[[], object]) -> Memory:
     gc.collect()
     gc.disable()  # a collection half-way would free what the body itself still counts
     try:
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
+        # torch.profiler would do, and import the compiler: a second a process.
+        with profile(profile_memory=True) as recording:
             run()
     finally:
         gc.enable()
-    kineto = recording.profiler
-    assert kineto is not None
-    assert kineto.kineto_results is not None
+    results = recording.kineto_results
+    assert results is not None
     allocated = in_use = peak = 0
-    for event in kineto.kineto_results.events():
+    for event in results.events():
         if event.name() == "[memory]":
             allocated += max(event.nbytes(), 0)
             in_use += event.nbytes()
