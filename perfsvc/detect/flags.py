@@ -34,7 +34,7 @@ def _recurrent(steps: Sequence[Step], i: int, sigma: float) -> bool:
     # The level a step leaves is a visit when another step had led to it; the one just left is not "before".
     visits = [
         left.at - reached.at
-        for reached, left in itertools.pairwise(steps)
+        for reached, left in itertools.pairwise(steps[:i])
         if abs(reached.after - new.after) <= tolerance and new.at - left.at <= LOOK_BACK
     ]
     return len(visits) >= 2 or any(length <= SHORT_VISIT for length in visits)

@@ -46,12 +46,18 @@ def _rho(x: Floats) -> float:
     """From the variogram: neighbours of a correlated series differ less than points 4 to 6 apart do."""
     if len(x) < RHO_NEEDS:
         return 0.0
-    far = median(np.abs(np.concatenate([x[lag:] - x[:-lag] for lag in (4, 5, 6)])))
+    far = median(np.concatenate([_differences(x, lag) for lag in (4, 5, 6)]))
     if far == 0.0:
         return 0.0
-    near = median(np.abs(np.diff(x)))
+    near = median(_differences(x, 1))
     # 1.5/sqrt n is about the estimate's own error.
     return min(RHO_CEILING, max(0.0, 1.0 - (near / far) ** 2 - 1.5 / math.sqrt(len(x))))
+
+
+def _differences(x: Floats, lag: int) -> Floats:
+    """Absolute differences between points `lag` apart, less their median: that is the slope, and no correlation."""
+    differences = x[lag:] - x[:-lag]
+    return np.abs(differences - median(differences))
 
 
 def spread_sigma(residuals: Floats, levels: int) -> float:

@@ -10,6 +10,8 @@ import numpy as np
 
 from perfsvc.stats import Floats, median, ratio_of
 
+MOST_DIGITS = 1e15  #: beyond the typical size by more than a float's digits, a value would overflow
+
 LOG, LINEAR = "log", "linear"
 
 
@@ -55,8 +57,9 @@ def _typical_size(x: Floats) -> float:
     sizes = np.abs(x[x != 0.0])
     if not len(sizes):
         return 1.0
-    middle = median(np.abs(x) / sizes.max()) * float(sizes.max())  # divided first: a sum of two huge values overflows
-    return middle if middle > 0.0 else float(np.sort(sizes)[len(sizes) // 2])
+    largest = float(sizes.max())
+    middle = median(np.abs(x) / largest) * largest  # divided first: a sum of two huge values overflows
+    return max(middle if middle > 0.0 else float(np.sort(sizes)[len(sizes) // 2]), largest / MOST_DIGITS)
 
 
 def scaled_effect(scaled: Scaled, fraction: float) -> float:

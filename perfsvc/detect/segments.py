@@ -29,6 +29,8 @@ WINDOWS_OF_SHORT = ((3, 1), (5, 1))
 BIN = 0.5  #: levels nearer than this many sigma are one
 MOST_LEVELS = 192
 
+FAR = 1e9  #: sigmas
+
 REFIT_REACH = 10  #: points either way
 BLOCK = 128  #: series that share one pass; memory is about BLOCK x n x 3 numbers
 
@@ -38,7 +40,7 @@ def candidates(series: Sequence[Floats], sigmas: Sequence[float]) -> list[list[i
 
     Shapes: a series is [n], any n. Cost: n K per series, K <= 192 and mostly below 20.
     """
-    standard = [(x - median(x)) / sigma if len(x) else x for x, sigma in zip(series, sigmas, strict=True)]
+    standard = [standardise(x, sigma) for x, sigma in zip(series, sigmas, strict=True)]
     levels = [candidate_levels(z) for z in standard]
     found: list[list[int]] = [[] for _ in series]
     # Neighbours in this order need little padding, in time and in levels.
@@ -50,6 +52,12 @@ def candidates(series: Sequence[Floats], sigmas: Sequence[float]) -> list[list[i
         for i, cuts in zip(block, best_cuts([standard[i] for i in block], [levels[i] for i in block]), strict=True):
             found[i] = refit(standard[i], cuts)
     return found
+
+
+def standardise(x: Floats, sigma: float) -> Floats:
+    """In sigmas from the median; what is a billion sigma out may be nearer, for its square must not overflow."""
+    z: Floats = np.clip((x - median(x)) / sigma, -FAR, FAR) if len(x) else x
+    return z
 
 
 def penalty(n: int) -> float:
@@ -86,9 +94,9 @@ def best_cuts(series: Sequence[Floats], levels: Sequence[Floats]) -> list[list[i
     Instead of n x K back pointers every level carries the start of its current segment, so memory is n numbers.
     """
     lengths = [len(z) for z in series]
-    # Padding is harmless: after a series' end nothing is read, and a level at infinity only ever pays the cap.
+    # Padding is harmless: after a series' end nothing is read, and a level out of reach only ever pays the cap.
     z_ts = np.zeros((max(lengths), len(series)))
-    levels_ks = np.full((max(map(len, levels)), len(series)), 1e9)
+    levels_ks = np.full((max(map(len, levels)), len(series)), 2.0 * FAR)
     for s, (z, own) in enumerate(zip(series, levels, strict=True)):
         z_ts[: len(z), s] = z
         levels_ks[: len(own), s] = own
