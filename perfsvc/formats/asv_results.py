@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from perfsvc.errors import ResultFormatError
-from perfsvc.formats import asv_file, asv_suite, json_text
+from perfsvc.formats import asv_file, asv_rows, asv_suite, json_text
 from perfsvc.formats.asv_file import MACHINE_FIELDS, ResultFile
 from perfsvc.formats.asv_suite import Suite
 from perfsvc.model import Benchmark, Commit, Complaint, Environment, Json, Measurement, RunReport, Skip, content_hash
@@ -47,9 +47,9 @@ class _Found:
         return content_hash(data, self.digest, self.machine.name.encode())
 
 
-def is_tree(path: Path) -> bool:
-    """Whether asv results lie in this folder, in one of its folders, or where asv puts them beneath a repository."""
-    return path.is_dir() and _root(path) is not None
+def recognises(path: Path) -> bool:
+    """Whether this is a JSON file, or a folder with asv results: in it, one below, or where asv puts a repository's."""
+    return path.suffix == ".json" if path.is_file() else _root(path) is not None
 
 
 def scan(path: Path) -> Iterator[tuple[Path, str]]:
@@ -88,7 +88,7 @@ def report(parsed: ResultFile, suite: Suite, machine: Machine, hashed: str) -> R
     measurements: list[Measurement] = []
     skips: list[Skip] = []
     for benchmark, row in parsed.rows.items():
-        for outcome in asv_file.outcomes(benchmark, row):
+        for outcome in asv_rows.outcomes(benchmark, row):
             (measurements if isinstance(outcome, Measurement) else skips).append(outcome)  # type: ignore[arg-type]
     return RunReport(
         machine=name,
@@ -110,7 +110,7 @@ def benchmarks(parsed: ResultFile, suite: Suite) -> tuple[Benchmark, ...]:
     made = []
     for name, row in parsed.rows.items():
         described = suite.benchmark(name)
-        version = described.version if row.version is None else str(row.version)
+        version = described.version if row.version is None else asv_suite.version_text(row.version)
         names = described.param_names if len(described.param_names) == len(row.params) else ()
         same = (version, names) == (described.version, described.param_names)
         made.append(described if same else replace(described, version=version, param_names=names))
@@ -129,7 +129,7 @@ def read_machine(folder: Path) -> Machine:
     if not path.exists():
         return Machine(folder.name)
     try:
-        facts = json_text.strict(json_text.load_object(json_text.read_bytes(path), str(path)))
+        facts = json_text.strict(json_text.load_object(json_text.read_bytes(path), str(path)), str(path))
         name = facts.get("machine")
         if not isinstance(name, str) or not name:
             raise ResultFormatError(f"{path}: its machine is {json_text.brief(name)}; wanted a name")
@@ -144,24 +144,26 @@ def complaint(path: Path, error: Exception) -> Complaint:
 
 
 def _root(path: Path) -> Path | None:
-    for below in _WHERE:
-        root = path / below
-        if (root / asv_suite.FILE).is_file() or any(_result_names(root)):
-            return root
-        if root.is_dir() and any(any(_result_names(folder)) for folder in root.iterdir() if folder.is_dir()):
+    """Of a tree, its root; of a repository, the folder that asv fills."""
+    for root in (path / below for below in _WHERE):
+        names = _listed(root)
+        below = (root / name for name in names if (root / name).is_dir())
+        if asv_suite.FILE in names or _result_names(names) or any(_result_names(_listed(each)) for each in below):
             return root
     return None
 
 
-def _result_names(folder: Path) -> Iterator[str]:
-    """Names of the result files: every JSON file beside a machine.json, else those that are named as asv names them."""
-    if not folder.is_dir():
-        return
-    names = sorted(path.name for path in folder.iterdir())
-    sure = MACHINE_FILE in names
-    yield from (
-        n for n in names if n.endswith(".json") and n not in _NOT_RESULTS and (sure or _RESULT_NAME.fullmatch(n))
-    )
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []
+
+
+def _result_names(names: Sequence[str]) -> list[str]:
+    """Of a folder's names the result files: all JSON beside a machine.json, else what is named as asv names them."""
+    found = sorted(name for name in names if name.endswith(".json") and name not in _NOT_RESULTS)
+    return found if MACHINE_FILE in names else [name for name in found if _RESULT_NAME.fullmatch(name)]
 
 
 def _files(path: Path) -> Iterator[_Found | Complaint]:
@@ -169,24 +171,24 @@ def _files(path: Path) -> Iterator[_Found | Complaint]:
     root = path.parent if path.is_file() else _root(path)
     if root is None:
         raise ResultFormatError(
-            f"{path}: holds no asv results; wanted benchmarks.json or folders with a {MACHINE_FILE}"
+            f"{path}: holds no asv results; wanted {asv_suite.FILE}, or folders with {MACHINE_FILE}"
         )
     suite = _suite(root)
     yield from suite.complaints
     digest = suite.digest
-    for folder in [root] if path.is_file() else _folders(root):
-        names = [path.name] if path.is_file() else list(_result_names(folder))
-        if not names:
-            continue
-        machine = read_machine(folder)
-        yield from machine.complaints
-        yield from (_Found(folder / name, machine, suite, digest) for name in names)
+    refused: list[OSError] = []
+    for folder, names in [(root, [path.name])] if path.is_file() else _folders(root, refused):
+        if names:
+            machine = read_machine(folder)
+            yield from machine.complaints
+            yield from (_Found(folder / name, machine, suite, digest) for name in names)
+    yield from (Complaint(str(error.filename), f"cannot be read: {error.strerror}") for error in refused)
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    for folder, below, _ in os.walk(root):
+def _folders(root: Path, refused: list[OSError]) -> Iterator[tuple[Path, list[str]]]:
+    for folder, below, names in os.walk(root, onerror=refused.append):
         below.sort()
-        yield Path(folder)
+        yield Path(folder), _result_names(names)
 
 
 def _suite(root: Path) -> Suite:

@@ -74,8 +74,8 @@ def read_suite(data: bytes, place: str) -> Suite:
         if not isinstance(words, dict):
             complaints.append(Complaint(place, f"{name} is {json_text.kind(words)}; wanted an object"))
             continue
-        benchmarks[name] = _benchmark(name, words, place, complaints)
         try:
+            benchmarks[name] = _benchmark(name, words, place, complaints)
             params[name] = parameter_lists(words.get("params"))
         except ResultFormatError as error:
             complaints.append(Complaint(place, f"{name}: {error}"))
@@ -99,15 +99,24 @@ def parameter_lists(params: Any) -> ParameterLists:
     return tuple(tuple(values) for values in lists)
 
 
+def version_text(version: Any) -> str:
+    """asv's version of a benchmark: a text, or a number that somebody set; nothing where asv wrote none."""
+    if version is None:
+        return ""
+    if not isinstance(version, str | int | float):
+        raise ResultFormatError(f"version is {json_text.brief(version)}; wanted a text")
+    return str(version)
+
+
 def _benchmark(name: str, words: Mapping[str, Any], place: str, complaints: list[Complaint]) -> Benchmark:
     names = words.get("param_names")
-    version = words.get("version")
+    told = names if isinstance(names, list) and all(isinstance(each, str) for each in names) else []
     return Benchmark(
         name=name,
-        version="" if version is None else str(version),
+        version=version_text(words.get("version")),
         metric=_metric(name, words, place, complaints),
-        param_names=tuple(map(str, names)) if isinstance(names, list) else (),
-        attributes={key: json_text.strict(value) for key, value in words.items() if key not in _ASVS},
+        param_names=tuple(told),
+        attributes={key: json_text.strict(value, place) for key, value in words.items() if key not in _ASVS},
     )
 
 

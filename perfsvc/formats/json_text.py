@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,13 @@ from perfsvc.errors import ResultFormatError
 
 #: A larger file is not read at all: a result file of 28,000 series with samples has some 10 MB.
 MAX_BYTES = 512 * 2**20
+
+#: Deeper documents are kept by nobody: a column, a page and Python's own writer all have their limits.
+MAX_DEPTH = 64
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 60
+_BRIEF.maxlevel = 3
 
 # NUL and halves of surrogate pairs are text that no database takes. JSON can only hold them as escapes.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -50,13 +59,20 @@ def load_object(data: bytes, place: str) -> dict[str, Any]:
     return value
 
 
-def strict(value: Any) -> Any:
-    """The same value without NaN and Infinity, which JSON columns and browsers refuse: null stands in for them."""
+def strict(value: Any, place: str, depth: int = MAX_DEPTH) -> Any:
+    """The same value without NaN and Infinity, which JSON columns and browsers refuse: null stands in for them.
+
+    Raises: ResultFormatError when it is nested deeper than `depth`.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: strict(item) for key, item in value.items()}
-    return [strict(item) for item in value] if isinstance(value, list) else value
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if depth == 0:
+        raise ResultFormatError(f"{place}: is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {key: strict(item, place, depth - 1) for key, item in value.items()}
+    return [strict(item, place, depth - 1) for item in value]
 
 
 def kind(value: Any) -> str:
@@ -67,10 +83,9 @@ def kind(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def brief(value: object, limit: int = 60) -> str:
-    """A value quoted for a message, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+def brief(value: object) -> str:
+    """A value quoted for a message, cut where it is long or deep."""
+    return _BRIEF.repr(value)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
