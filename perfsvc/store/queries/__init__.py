@@ -2,6 +2,7 @@
 
 from perfsvc.store.queries.alerts import alert, alert_guards, alerts, changes
 from perfsvc.store.queries.catalog import commits, find_commit, project, projects, runners
+from perfsvc.store.queries.measured import commits_of_job, measured_commits
 from perfsvc.store.queries.runs import (
     guard_history,
     guards,
@@ -19,12 +20,14 @@ __all__ = [
     "alerts",
     "changes",
     "commits",
+    "commits_of_job",
     "find_commit",
     "guard_history",
     "guards",
     "job",
     "jobs",
     "last_stored_at",
+    "measured_commits",
     "newest_run_id",
     "one_series",
     "points",

@@ -80,6 +80,12 @@ def _moved(tx: Connection, job_id: int, attempt: int, found: JobState, /, **colu
     return bool(tx.execute(guarded.values(columns)).rowcount)
 
 
+def release(tx: Connection, job_id: int, attempt: int, *, message: str) -> bool:
+    """running -> queued for the next attempt, at once: the runner says itself that it cannot go on."""
+    columns = {"attempt": attempt + 1, "lease_until": None, "delivered_at": None, "started_at": None}
+    return _moved(tx, job_id, attempt, JobState.RUNNING, state=JobState.QUEUED, message=message, **columns)
+
+
 def cancel(tx: Connection, job_id: int, *, now: datetime) -> bool:
     """A queued job ends at once; a running one is told at its next heartbeat. False: it has ended already."""
     queued = update(t.job).where(t.job.c.id == job_id, t.job.c.state == JobState.QUEUED)
@@ -130,12 +136,6 @@ def undelivered(tx: Connection, *, before: datetime) -> list[Any]:
         .order_by(t.job.c.id)
     )
     return list(tx.execute(query))
-
-
-def stored_commits(tx: Connection, job_id: int) -> set[str]:
-    """Hashes of the commits whose runs this job (any attempt) has brought in."""
-    query = select(t.commit.c.hash).join(t.run, t.run.c.commit_id == t.commit.c.id).where(t.run.c.job_id == job_id)
-    return set(tx.execute(query).scalars())
 
 
 def keep_schedule(tx: Connection, project_id: int, name: str, *, cron: str, timezone: str, kind: JobKind) -> int:
