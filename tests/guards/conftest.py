@@ -7,7 +7,7 @@ literal here, the oracle is this folder's own, and what a commit lacks is skippe
 whose `attention` cannot be imported ends in an error, never in a failure.
 
 Each module says which guard it is (GUARD). A test that judges one variant takes it as the parameter `kernel`, `head`,
-`mask` or `model`; from that follow the JUnit properties variant and covers.
+`mask` or `model`; from that follow the JUnit properties variant and covers. Other tests are covered by COVERS.
 """
 
 import math
@@ -63,6 +63,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if parameter in params:
             about["variant"] = params[parameter]
             about["covers"] = rf"{benchmarks}\('{re.escape(params[parameter])}'.*"
+    if "variant" not in about:
+        about["covers"] = module.obj.COVERS
     item.user_properties += about.items()
 
 

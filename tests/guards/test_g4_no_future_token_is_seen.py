@@ -61,6 +61,20 @@ def test_a_changed_token_changes_no_earlier_result_of_a_head(head, L, device, bu
 
 
 @pytest.mark.parametrize("head", MODULES)
+def test_a_head_weighs_exactly_the_positions_up_to_its_own(head, device, build):
+    layer = build("head", head)(256, 256).requires_grad_(False)
+    if not {"value.weight", "out.weight"} <= set(layer.state_dict()):
+        pytest.skip("not applicable: this commit's head has other parameters")
+    # Identities as input, value and output projection: the result is the matrix of weights, every pair is looked at.
+    # The length is the one that the benchmark measures.
+    layer.value.weight.copy_(torch.eye(256))
+    layer.out.weight.copy_(torch.eye(256))
+    weights = layer.to(device)(torch.eye(256, device=device)[None]).cpu()[0]
+    assert (weights.triu(diagonal=1) == 0).all(), "a later position has weight"
+    assert (weights > 0).equal(torch.ones(256, 256).tril().bool()), "a position that should be seen has none"
+
+
+@pytest.mark.parametrize("head", MODULES)
 def test_the_gradient_of_a_head_stops_at_its_own_position(head, device, build):
     torch.manual_seed(0)
     layer = build("head", head)(64, 64).to(device)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 GUARD = "G6"
+COVERS = r".*\('(cached|fused|masked|sdpa)'.*"  # of a test that names no variant: whatever may ask the cache
 MASKS = ("element_loop", "full_triu", "tril_fill", "bool_tril", "cached")
 CACHING_MODULES = ("cached", "fused")
 CACHING_KERNELS = ("masked", "sdpa")
