@@ -33,10 +33,14 @@ def order(
     suite_revision: str = "",
     schedule_id: int | None = None,
     due_at: datetime | None = None,
+    delivered: bool = False,
 ) -> int | None:
-    """Put work into a runner's queue. Its id; None when this schedule ordered it for that time already."""
+    """Put work into a runner's queue. Its id; None when this schedule ordered it for that time already.
+
+    delivered: the caller begins it itself, at once.
+    """
     with store.writing() as tx:
-        return writes.jobs.add_job(
+        job_id = writes.jobs.add_job(
             tx,
             project_id=project_id,
             runner_id=runner_id,
@@ -47,6 +51,9 @@ def order(
             schedule_id=schedule_id,
             due_at=due_at,
         )
+        if delivered and job_id is not None:
+            writes.jobs.mark_delivered(tx, job_id, now)
+    return job_id
 
 
 def claim(store: Store, job_id: int, attempt: int, now: datetime) -> JobRow:

@@ -118,7 +118,7 @@ class Clock:
         if self.stopping.is_set():
             return
         try:
-            done = work.work(self.store, job_id, attempt, cancelled=self.stopping.is_set)
+            done = work.work(self.store, job_id, attempt, cancelled=self.stopping.is_set, gives_back=True)
             log.info("job ended", job=job_id, state=done.state.value, message=done.message)
         except JobConflict as error:
             log.info("delivery dropped", job=job_id, reason=str(error))

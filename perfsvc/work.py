@@ -15,11 +15,13 @@ from pathlib import Path
 from perfsvc import git, jobs, pipeline
 from perfsvc.errors import JobConflict, NotFound, PerfsvcError, RunnerError
 from perfsvc.formats import bundle
-from perfsvc.model import Device, Heartbeat, JobState
+from perfsvc.model import Device, Heartbeat, JobKind, JobState
 from perfsvc.runner import agent, asv_conf, machine, processes
 from perfsvc.settings import SUITE_FILE, Settings
 from perfsvc.store import Store, queries, writes
 from perfsvc.store.rows import AlertRow, JobRow
+
+Show = Callable[[agent.Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,32 @@ def unmeasured(store: Store, place: Place, runner: str, last: int) -> list[str]:
     return missing or [commit.hash for commit in line[-1:]]
 
 
+def order_here(
+    store: Store,
+    place: Place,
+    runner_id: int,
+    kind: JobKind,
+    commits: Sequence[str],
+    *,
+    bench: str = "",
+    grid: str = "quick",
+    guards: bool = True,
+) -> int:
+    """Order a job for a runner of this machine that is begun at once, by whoever ordered it."""
+    job = jobs.order(
+        store,
+        project_id=place.id,
+        runner_id=runner_id,
+        kind=kind,
+        spec={"commits": list(commits), "bench": bench, "grid": grid, "guards": guards},
+        now=datetime.now(UTC),
+        suite_revision=git.resolve(place.folder, "HEAD"),
+        delivered=True,
+    )
+    assert job is not None  # only a schedule's job can have been ordered before
+    return job
+
+
 def place_of(store: Store, job: JobRow) -> Place:
     """The project of a job, where it lies on this machine. Raises: NotFound when it does not."""
     with store.reading() as tx:
@@ -100,10 +128,14 @@ def work(
     attempt: int,
     *,
     place: Place | None = None,
-    progress: Callable[[agent.Progress], None] = lambda _: None,
+    progress: Show = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
+    gives_back: bool = False,
 ) -> Done:
-    """Do the job and bring in its runs. Raises: JobConflict when it is not ours to begin."""
+    """Do the job and bring in its runs. Raises: JobConflict when it is not ours to begin.
+
+    gives_back: when `cancelled` says stop, the job waits for its next attempt instead of ending.
+    """
     job = jobs.claim(store, job_id, attempt, datetime.now(UTC))
     pulse = _Pulse(store, job, attempt, cancelled)
     done = Done(job_id)
@@ -111,10 +143,13 @@ def work(
         place = place or place_of(store, job)
         with pulse:
             _measure(store, job, attempt, place, pulse, progress, done)
+    except KeyboardInterrupt:
+        jobs.complete(store, job_id, attempt, JobState.CANCELLED, datetime.now(UTC), message="stopped by hand")
+        raise
     except JobConflict as error:
         pulse.lost, done.state, done.message = True, JobState.FAILED, str(error)
     except processes.Interrupted:
-        if not pulse.cancelled:
+        if gives_back and not pulse.cancelled:
             jobs.release(store, job_id, attempt)
             return Done(job_id, JobState.QUEUED, done.measured, done.failed, done.opened, "stopped; waits to go on")
         done.state, done.message = JobState.CANCELLED, "cancelled"
@@ -134,7 +169,7 @@ def _measure(
     attempt: int,
     place: Place,
     pulse: _Pulse,
-    progress: Callable[[agent.Progress], None],
+    progress: Show,
     done: Done,
 ) -> None:
     with store.reading() as tx:
