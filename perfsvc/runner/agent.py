@@ -8,9 +8,8 @@ The device is held for the whole list. What is yielded is complete; what was can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from perfsvc import git
 from perfsvc.errors import PerfsvcError
@@ -59,7 +58,8 @@ def _prepare(request: Request, workspace: Workspace, suite_revision: str, root: 
     names = frozenset(trees.imported_names(benchmarks) & trees.importable(tree).keys()) - keep
     trees.make_room(tree, keep)
     with watch.stage(Stage.ENVIRONMENT):
-        python, lock = _environment(request, conf, workspace, watch)
+        lock = environments.AS_FOUND if request.python else environments.ordered(request.settings, conf)
+        python = request.python or _environment(lock, workspace, watch)
     with watch.stage(Stage.PREFLIGHT):
         judged = machine.preflight(machine.readings(workspace.home, request.device))
         warnings = (*judged.defer, *judged.warn)
@@ -75,27 +75,22 @@ def _prepare(request: Request, workspace: Workspace, suite_revision: str, root: 
         benchmarks=benchmarks,
         suite_revision=suite_revision,
         python=python,
-        environment=Environment(lock=lock, fingerprint=found),
+        environment=Environment(lock=lock.told(), fingerprint=found),
+        env_name=lock.name,
         variables=variables,
         names=names,
         warnings=warnings,
     )
 
 
-def _environment(
-    request: Request, conf: Mapping[str, Any], workspace: Workspace, watch: Watch
-) -> tuple[Path, dict[str, Any]]:
-    if request.python is not None:
-        return request.python, {"python": "as found", "requirements": []}
-    lock = environments.ordered(request.settings, conf)
-    python = environments.ready(
+def _environment(lock: environments.Lock, workspace: Workspace, watch: Watch) -> Path:
+    return environments.ready(
         workspace.home,
         lock,
         leash=workspace.leash,
         cancelled=watch.cancelled,
         each_line=lambda line: watch.tell(text=line),
     )
-    return python, lock.told()
 
 
 def _measure_one(commit: str, index: int, prepared: Prepared, workspace: Workspace, watch: Watch) -> Result:

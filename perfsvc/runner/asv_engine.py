@@ -41,6 +41,8 @@ class Order:
     scratch: Path
     bundle: Path
     python: Path  #: of the environment
+    python_version: str
+    env_name: str  #: asv's name of it
     runner: str  #: its name is asv's machine
     variables: Mapping[str, str]
     rounds: int
@@ -116,16 +118,29 @@ def _round(
 
 
 def _command(order: Order, scratch: Path, bench: str) -> list[str]:
-    facts = {order.runner: machine_facts(order.runner), "version": 1}
-    (scratch / "machine.json").write_text(json.dumps(facts), encoding="utf-8")
     conf = asv_conf.write(
         dict(order.conf), suite=order.suite, mirror=order.mirror, commit=order.commit, scratch=scratch
     )
-    command = [sys.executable, "-P", "-u", str(DOOR), str(scratch / "machine.json"), str(scratch / "printed.json")]
+    command = [sys.executable, "-P", "-u", str(DOOR), str(_surroundings(order, scratch))]
     command += ["run", "--config", str(conf), "-E", f"existing:{order.python}", "--set-commit-hash", order.commit]
     command += ["--machine", order.runner, "-a", "rounds=1", "--record-samples", "--no-pull", "--show-stderr"]
     command += ["--launch-method", order.launch_method]
     return [*command, "--bench", bench] if bench else command
+
+
+def _surroundings(order: Order, scratch: Path) -> Path:
+    """What asv_main.py changes around asv, and asv's machine file."""
+    machines = {order.runner: machine_facts(order.runner), "version": 1}
+    (scratch / "machine.json").write_text(json.dumps(machines), encoding="utf-8")
+    told = {
+        "machine_file": str(scratch / "machine.json"),
+        "stderr_file": str(scratch / "printed.json"),
+        "environment": order.env_name,
+        "python": order.python_version,
+    }
+    path = scratch / "surroundings.json"
+    path.write_text(json.dumps(told), encoding="utf-8")
+    return path
 
 
 def _check_values(done: Round) -> None:

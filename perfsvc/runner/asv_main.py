@@ -1,9 +1,10 @@
-"""asv's command line with three of its surroundings changed. A script of the runner's environment, not a module.
+"""asv's command line with some of its surroundings changed. A script of the runner's environment, not a module.
 
-    python asv_main.py MACHINE_FILE STDERR_FILE run --config ...
+    python asv_main.py SURROUNDINGS.json run --config ...
 
-The machine file is ours, not the user's ~/.asv-machine.json. What failed benchmarks printed, which asv shows and
-forgets, is kept in STDERR_FILE. And when the runner that started us is gone, so are we.
+The machine file is ours, not the user's ~/.asv-machine.json. The environment is called after what is installed in it,
+not after the folder it lies in. What failed benchmarks printed, which asv shows and forgets, is kept. And when the
+runner that started us is gone, so are we.
 """
 
 import json
@@ -12,13 +13,20 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from asv import main, results
+from asv.environment import ExistingEnvironment
 from asv.machine import MachineCollection
 
 
-def keep_stderr(path: str) -> None:
+def name_environment(name: str, python: str) -> None:
+    ExistingEnvironment.name = property(lambda _: name)
+    ExistingEnvironment.python = property(lambda _: python)
+
+
+def keep_stderr(path: Path) -> None:
     save = results.Results.save
 
     def save_and_tell(self: Any, result_dir: str) -> None:
@@ -28,8 +36,7 @@ def keep_stderr(path: str) -> None:
             for name, printed in self.stderr.items()
             if printed or self.errcode.get(name)
         }
-        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
-            json.dump(told, file)
+        path.write_text(json.dumps(told), encoding="utf-8")
 
     results.Results.save = save_and_tell
 
@@ -49,9 +56,10 @@ def end_with_parent(every: float = 1.0) -> None:
 
 
 if __name__ == "__main__":
-    machine_file, stderr_file = sys.argv[1:3]
-    MachineCollection.get_machine_file_path = staticmethod(lambda: machine_file)
-    keep_stderr(stderr_file)
+    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    MachineCollection.get_machine_file_path = staticmethod(lambda: told["machine_file"])
+    name_environment(told["environment"], told["python"])
+    keep_stderr(Path(told["stderr_file"]))
     end_with_parent()
-    sys.argv = ["asv", *sys.argv[3:]]
+    sys.argv = ["asv", *sys.argv[2:]]
     main.main()

@@ -39,8 +39,16 @@ class Lock:
     def digest(self) -> str:
         return content_hash(self.python.encode(), *(line.encode() for line in self.requirements))[:16]
 
+    @property
+    def name(self) -> str:
+        """What asv calls the environment, in file names too."""
+        return f"perfsvc-{self.digest}"
+
     def told(self) -> dict[str, Any]:
         return {"python": self.python, "requirements": list(self.requirements)}
+
+
+AS_FOUND = Lock("as found", ())  #: somebody else's environment, measured in as it is
 
 
 def ordered(settings: Settings, conf: Mapping[str, Any]) -> Lock:

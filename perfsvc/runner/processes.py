@@ -162,15 +162,15 @@ def _end(process: subprocess.Popen[str], leash: str) -> None:
             process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
-    _kill({*family, *_session(process.pid), *_carriers(leash)})
+    process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE)
+    _kill({*family, *_session(process.pid), *_carriers(leash)})
 
 
 def _family(pid: int) -> list[psutil.Process]:
     try:
-        leader = psutil.Process(pid)
-        return [leader, *leader.children(recursive=True)]
+        return list(psutil.Process(pid).children(recursive=True))
     except psutil.Error:
         return []
 
@@ -194,9 +194,19 @@ def _carriers(leash: str) -> list[psutil.Process]:
 
 
 def _kill(processes: set[psutil.Process] | list[psutil.Process]) -> int:
-    alive = [process for process in processes if process.is_running()]
+    alive = [process for process in processes if _runs(process)]
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(alive, GRACE)
+    deadline = time.monotonic() + GRACE
+    while any(_runs(process) for process in alive) and time.monotonic() < deadline:
+        time.sleep(0.01)
     return len(alive)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """A dead one that nobody has buried yet does no harm. psutil's own wait would bury our children under us."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

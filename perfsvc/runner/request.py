@@ -58,6 +58,7 @@ class Prepared:
     suite_revision: str
     python: Path
     environment: Environment
+    env_name: str  #: of the lock: the same on every machine
     variables: Mapping[str, str]
     names: frozenset[str]  #: packages of the repository that the suite imports
     warnings: tuple[str, ...]  #: of the pre-flight

@@ -102,6 +102,8 @@ class _Run:
             scratch=self.scratch,
             bundle=self.bundle,
             python=self.prepared.python,
+            python_version=self.prepared.environment.fingerprint["python"]["version"],
+            env_name=self.prepared.env_name,
             runner=request.name,
             variables=self.variables,
             rounds=request.all_rounds,
