@@ -11,7 +11,7 @@ from typing import Any
 
 from perfsvc.errors import ResultFormatError
 from perfsvc.formats import json_text
-from perfsvc.formats.asv_rows import Row, column_row, is_number, keyed_row
+from perfsvc.formats.asv_rows import Row, column_row, finite, keyed_row
 from perfsvc.formats.asv_suite import ParameterLists
 from perfsvc.model import Complaint
 
@@ -52,7 +52,7 @@ class ResultFile:
     @property
     def duration(self) -> float | None:
         """Seconds that its benchmarks took together, where asv kept them."""
-        told = [row.duration for row in self.rows.values() if is_number(row.duration)]
+        told = [seconds for row in self.rows.values() if (seconds := finite(row.duration)) is not None]
         return math.fsum(min(seconds, _CENTURY) for seconds in told) if told else None
 
 
@@ -114,7 +114,7 @@ def _date(found: Mapping[str, Any], place: str) -> datetime:
 
 
 def _moment(milliseconds: Any) -> datetime | None:
-    if not is_number(milliseconds) or isinstance(milliseconds, bool):
+    if finite(milliseconds) is None or isinstance(milliseconds, bool):
         return None
     try:
         return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -43,25 +43,19 @@ def outcomes(name: str, row: Row) -> Iterator[Measurement | Skip]:
     nothing = (None,) * len(cases)
     columns = (column or nothing for column in (row.values, row.q25, row.q75, row.samples))
     for params, value, q25, q75, samples in zip(cases, *columns, strict=True):
-        if not is_number(value):
+        if (number := finite(value)) is None:
             yield Skip(name, params, _reason(value))
         else:
-            yield Measurement(
-                benchmark=name,
-                params=params,
-                value=float(value),
-                q25=float(q25) if is_number(q25) else None,
-                q75=float(q75) if is_number(q75) else None,
-                samples=_samples(samples),
-            )
+            kept = _samples(samples) if samples else ()
+            yield Measurement(name, params, number, finite(q25), finite(q75), (), kept)
 
 
-def is_number(value: Any) -> bool:
-    """Whether a database and a plot can hold it: a finite number. Truth values count as 0 and 1, as for asv."""
+def finite(value: Any) -> float | None:
+    """A number that a database and a plot can hold, or None. Truth values count as 0 and 1, as for asv."""
     if type(value) is float:
-        return math.isfinite(value)
+        return value if math.isfinite(value) else None
     # Beyond 2**1023 a Python integer has no float.
-    return isinstance(value, int) and value.bit_length() < 1024
+    return float(value) if isinstance(value, int) and value.bit_length() < 1024 else None
 
 
 @lru_cache(maxsize=1024)
@@ -139,7 +133,7 @@ def _samples(samples: Any) -> tuple[float, ...]:
             return tuple(map(float, samples))
     except (TypeError, OverflowError):
         pass
-    return tuple([float(sample) for sample in samples if is_number(sample)])
+    return tuple([float(sample) for sample in samples if finite(sample) is not None])
 
 
 def _entry(found: Mapping[str, Any], key: str, name: str) -> Any:
@@ -150,8 +144,8 @@ def _entry(found: Mapping[str, Any], key: str, name: str) -> Any:
 def _seconds(found: Mapping[str, Any], name: str) -> Any:
     if (told := _entry(found, "duration", name)) is not None:
         return told
-    start, end = _entry(found, "started_at", name), _entry(found, "ended_at", name)
-    return (end - start) / 1000 if is_number(start) and is_number(end) else None
+    start, end = finite(_entry(found, "started_at", name)), finite(_entry(found, "ended_at", name))
+    return None if start is None or end is None else (end - start) / 1000
 
 
 def _statistic(stats: Any, key: str) -> list[Any] | None:
@@ -165,4 +159,4 @@ def _nested(samples: Any) -> list[Any] | None:
     """Samples case by case; the oldest files have them of the only case, bare."""
     if not isinstance(samples, list):
         return None
-    return [samples] if samples and all(map(is_number, samples)) else samples
+    return [samples] if samples and all(finite(each) is not None for each in samples) else samples

@@ -22,6 +22,8 @@ MAX_BYTES = 64 * 2**20
 MESSAGE_LENGTH = 2000
 NOT_APPLICABLE = "not applicable"  #: what the reason of a skip begins with when the commit or device lacks the thing
 
+_TIMED_OUT = "Failed: Timeout "  # pytest-timeout ends a test by failing it, which says nothing about its result
+
 # Two entries of one test (a call and its teardown): the worse one counts.
 _WORST_FIRST = (Outcome.FAILED, Outcome.NOT_RUN, Outcome.NOT_APPLICABLE, Outcome.PASSED)
 
@@ -73,7 +75,8 @@ def _guard(case: Element, common: Mapping[str, str]) -> GuardResult:
 
 def _outcome(case: Element) -> tuple[Outcome, str]:
     if (failure := case.find("failure")) is not None:
-        return Outcome.FAILED, _said(failure)
+        said = _said(failure)
+        return (Outcome.NOT_RUN if said.startswith(_TIMED_OUT) else Outcome.FAILED), said
     if (error := case.find("error")) is not None:
         return Outcome.NOT_RUN, _said(error)
     if (skipped := case.find("skipped")) is not None:
