@@ -10,11 +10,20 @@ from collections.abc import Iterable, Sequence
 import altair as alt
 
 from perfsvc import units
-from perfsvc.charts.drawing import GUARD_TIP, MARK_TIP, MISSING_TIP, POINT_TIP, Drawing, Vertical
+from perfsvc.charts.drawing import GUARD_TIP, MARK_TIP, MISSING_TIP, POINT_TIP, Drawing, Vertical, decades
 from perfsvc.charts.drawing import horizontal as _horizontal
 from perfsvc.charts.drawing import value_scale as _value_scale
 from perfsvc.charts.marks import MARKS, OUTCOMES, VERMILLION, plain, sparkline
-from perfsvc.charts.rows import Axis, change_rows, environment_rows, guard_row, levels, place, point_row
+from perfsvc.charts.rows import (
+    Axis,
+    change_rows,
+    environment_rows,
+    guard_row,
+    levels,
+    number_stretches,
+    place,
+    point_row,
+)
 from perfsvc.charts.thinning import MOST_POINTS, thin
 from perfsvc.model import ChangeState
 from perfsvc.store.rows import ChangeRow, GuardRow, PointRow, SeriesRow
@@ -44,6 +53,7 @@ def series_chart(
     scale = units.scale(series.unit, max(map(abs, values), default=0.0))
     drawn = thin(points, keep={i for i, p in enumerate(points) if p.commit.hash in standing})
     rows = [point_row(series, points[i], places[i], scale) for i in drawn]
+    number_stretches(rows, {places[i] for i in drawn if points[i].commit.hash in standing})
     marks = change_rows(series, points, places, standing) + environment_rows(points, places)
     title = f"{plain(series.metric)} ({scale.unit})" if scale.unit else plain(series.metric)
     y = Vertical(title, _value_scale(values, log))
@@ -62,7 +72,7 @@ def guard_chart(rows: Sequence[GuardRow], *, height: int = 260) -> alt.LayerChar
     """One guard over the commits: its error as a share of the tolerance where it is numeric, else its outcome alone."""
     shown = [guard_row(i, row) for i, row in enumerate(rows)]
     numeric = [row for row in shown if row["value"] is not None]
-    y = Vertical("error / tolerance", alt.Scale(type="log", nice=True))
+    y = Vertical("error / tolerance", alt.Scale(type="log", nice=True), decades([row["value"] for row in numeric]))
     draw = Drawing(_horizontal(rows, "commit"), OUTCOMES, {row["kind"] for row in shown}, height)
     limit = [{"x": -0.5, "x2": len(rows) - 0.5, "level": 1.0}] if numeric else []
     return draw.layered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,9 +40,11 @@ class Vertical:
 
     title: str
     scale: alt.Scale
+    ticks: tuple[float, ...] = ()  #: empty = as Vega finds them
 
     def of(self, field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", title=self.title, scale=self.scale)
+        axis = alt.Axis(values=self.ticks, format="~g") if self.ticks else alt.Axis()
+        return alt.Y(f"{field}:Q", title=self.title, scale=self.scale, axis=axis)
 
 
 class Drawing:
@@ -74,7 +77,9 @@ class Drawing:
         return self._layer(rows, mark, color=self.colour, strokeDash=dash, tooltip=MARK_TIP)
 
     def band(self, rows: Rows, y: Vertical) -> alt.Chart | None:
-        return self._layer(rows, {"type": "area", "opacity": 0.16, "color": BLUE}, y=y.of("low"), y2="high:Q")
+        return self._layer(
+            rows, {"type": "area", "opacity": 0.16, "color": BLUE}, y=y.of("low"), y2="high:Q", detail="stretch:N"
+        )
 
     def segments(self, rows: Rows, y: Vertical, colour: str = BLUE) -> alt.Chart | None:
         mark = {"type": "rule", "strokeWidth": 2.5, "color": colour, "opacity": 0.75}
@@ -97,6 +102,13 @@ def value_scale(values: Sequence[float], log: bool) -> alt.Scale:
     if log and values and min(values) > 0:
         return alt.Scale(type="log", nice=True, zero=False)
     return alt.Scale(zero=False, nice=True, padding=8)
+
+
+def decades(values: Sequence[float]) -> tuple[float, ...]:
+    """Powers of ten around the values and around 1, about eight of them: enough lines for a logarithmic axis."""
+    exponents = [math.log10(value) for value in values if 0 < value < math.inf] or [0.0]
+    low, high = math.floor(min(*exponents, 0.0)), math.ceil(max(*exponents, 0.0))
+    return tuple(10.0**k for k in range(low, high + 1, max(1, (high - low) // TICKS)))
 
 
 def horizontal(rows: Sequence[PointRow] | Sequence[GuardRow], axis: Axis) -> alt.X:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -69,6 +69,14 @@ def environment_rows(points: Sequence[PointRow], places: Sequence[float]) -> Row
             rows.append({"x": x, "kind": "environment changed", "what": what} | _commit_facts(point.commit))
         known = point.environment or known
     return rows
+
+
+def number_stretches(rows: Rows, changed: Collection[float]) -> None:
+    """Tell the rows apart that a band must not join: across a change, a wrong or a missing value."""
+    stretch = 0
+    for row in rows:
+        stretch += row["x"] in changed or row["kind"] != "measured"
+        row["stretch"] = stretch
 
 
 def levels(

@@ -1,0 +1,306 @@
+"""Is anything wrong? Wrong results first, then what got slower, worst first; then the rest, and what was not judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dashboard import links, parts, reading
+from dashboard.choice import Choice, choose
+from dashboard.markup import Child, Html, el, foreign, join
+from dashboard.parts import Column
+from perfsvc import units
+from perfsvc.model import STANDING, AlertKind, ChangeState, Outcome, Verdict
+from perfsvc.store import queries
+from perfsvc.store.rows import AlertRow, ChangeRow, GuardRow, JobRow, SeriesRow
+
+NOT_JUDGED = (Verdict.NOISY, Verdict.NEW, Verdict.NO_DATA)
+NEW_FOR = timedelta(hours=24)
+STALE_AFTER = timedelta(hours=36)
+JOBS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """Everything the page shows, read once."""
+
+    choice: Choice
+    now: datetime
+    series: Sequence[SeriesRow]
+    alerts: Sequence[AlertRow]
+    suspects: Sequence[ChangeRow]
+    guards: Sequence[GuardRow]
+    jobs: Sequence[JobRow]
+    stored: dict[str, datetime]
+
+    def having(self, *verdicts: Verdict) -> list[SeriesRow]:
+        return [row for row in self.series if row.verdict in verdicts]
+
+    def alerts_of(self, *kinds: AlertKind) -> list[AlertRow]:
+        return [row for row in self.alerts if row.kind in kinds]
+
+
+def show() -> None:
+    choice = choose()
+    night = _read(choice)
+    if not night.stored:
+        parts.show(_header(night), _no_runs())
+        return
+    parts.show(
+        _header(night),
+        _tiles(night),
+        _wrong(night),
+        _slower(night),
+        _suspects(night),
+        _improvements(night),
+        _moved(night),
+        _not_judged(night),
+        _devices(night),
+        _jobs(night),
+    )
+
+
+def _read(choice: Choice) -> Night:
+    project, machine = choice.project, choice.machine
+    alerts = reading.ask(queries.alerts, project.id, states=sorted(STANDING))
+    odd = reading.ask(queries.changes, project.id, states=[ChangeState.SUSPECT, ChangeState.CANDIDATE])
+    jobs = reading.ask(queries.jobs, project.id, limit=50)
+    return Night(
+        choice=choice,
+        now=reading.now(),
+        series=reading.ask(queries.series, project.id, machine=machine),
+        alerts=[row for row in alerts if machine is None or not row.machines or machine in row.machines],
+        suspects=[row for row in odd if machine in (None, row.machine)],
+        guards=reading.ask(queries.guards, project.id, machine=machine),
+        jobs=[row for row in jobs if machine in (None, row.runner)][:JOBS_SHOWN],
+        stored=reading.ask(queries.last_stored_at, project.id),
+    )
+
+
+def _header(night: Night) -> Html:
+    ages = [
+        el("span", _fresh(moment, night.now), " on ", foreign(machine))
+        for machine, moment in sorted(night.stored.items(), key=lambda item: item[1], reverse=True)
+        if night.choice.machine in (None, machine)
+    ]
+    told = [el("span", "newest run ", age) for age in ages[:6]]
+    return parts.heading(el("span", "Tonight in ", foreign(night.choice.project.name)), parts.facts(*told))
+
+
+def _fresh(moment: datetime, now: datetime) -> Html:
+    age = parts.when(moment, now)
+    return join((age, " ", parts.badge(Verdict.SUSPECT, "late"))) if now - moment > STALE_AFTER else age
+
+
+def _no_runs() -> Html:
+    return parts.empty(
+        "No run is stored yet.",
+        "Measure the newest commits with ", el("code", "perfsvc measure --last 5"),
+        ", or read results that you already have with ", el("code", "perfsvc ingest PATH"), ".",
+    )  # fmt: skip
+
+
+def _tiles(night: Night) -> Html:
+    counted = (
+        (len(night.alerts_of(AlertKind.WRONG)), "wrong results", "wrong", "#wrong"),
+        (len(night.alerts_of(AlertKind.REGRESSION)), "regressions", "worse", ""),
+        (len(night.suspects), "suspects", "odd", ""),
+        (len(night.having(Verdict.FASTER)), "improvements", "better", ""),
+        (len(night.having(*NOT_JUDGED)), "not judged", "quiet", ""),
+        (len(night.having(Verdict.STEADY)), "steady", "quiet", ""),
+    )
+    return parts.tiles(*(parts.tile(number, label, tone=tone) for number, label, tone, _ in counted))
+
+
+ALERT_COLUMNS = (
+    Column("what", lead=True),
+    Column("since"),
+    Column("on"),
+    Column("touches"),
+    Column("state"),
+    Column("found"),
+)
+
+
+def _alerts(night: Night, rows: Sequence[AlertRow]) -> Html:
+    return parts.table(ALERT_COLUMNS, (_alert_line(night, row) for row in rows))
+
+
+def _alert_line(night: Night, row: AlertRow) -> tuple[Child, ...]:
+    new = parts.badge("new") if night.now - row.created_at < NEW_FOR else None
+    touched = [
+        units.count(row.changes, "series", "series") if row.changes else "",
+        units.count(row.guards, "guard") if row.guards else "",
+    ]
+    return (
+        el("span", el("a", foreign(row.title, 160), href=links.alert(row.id)), " ", new),
+        parts.since(row, night.choice.project),
+        foreign(", ".join(row.machines)),
+        ", ".join(part for part in touched if part),
+        parts.badge(row.state),
+        parts.when(row.created_at, night.now),
+    )
+
+
+def _wrong(night: Night) -> Html | None:
+    rows = night.alerts_of(AlertKind.WRONG)
+    failing = [guard for guard in night.guards if guard.outcome is Outcome.FAILED]
+    doubted = night.having(Verdict.WRONG)
+    if not rows and not failing:
+        return None
+    told = f"{units.count(len(failing), 'guard')} failing at the newest commit"
+    if doubted:
+        told += f"; {units.count(len(doubted), 'series', 'series')} not believed while that lasts"
+    hint = el("span", f"{told}. ", el("a", "See the guards", href=_here(night, links.CORRECTNESS)))
+    body = _alerts(night, rows) if rows else parts.empty("No alert stands for it: it was accepted or dismissed.")
+    return parts.section("Wrong results", body, count=len(rows), hint=hint)
+
+
+def _slower(night: Night) -> Html:
+    rows = night.alerts_of(AlertKind.REGRESSION, AlertKind.MACHINE, AlertKind.SILENCE)
+    if rows:
+        return parts.section("Regressions", _alerts(night, rows), count=len(rows), hint="Worst first.")
+    passed = sum(guard.outcome is Outcome.PASSED for guard in night.guards)
+    judged = len(night.series) - len(night.having(*NOT_JUDGED))
+    checked = f"{units.count(judged, 'series', 'series')} and {units.count(passed, 'passing guard')}"
+    machines = night.choice.machine or units.count(len(night.choice.machines), "machine")
+    return parts.section(
+        "Regressions", parts.empty("Nothing got worse.", f"Checked: {checked} on ", foreign(machines), ".")
+    )
+
+
+def _suspects(night: Night) -> Html | None:
+    if not night.suspects:
+        return None
+    columns = (
+        Column("series", lead=True),
+        Column("seems", number=True),
+        Column("since"),
+        Column("on"),
+        Column("why not yet"),
+    )
+    lines = (
+        (
+            el("a", foreign(row.label, 140), href=links.series(row.series)),
+            parts.change_badge(row),
+            parts.commit(row.first_bad, night.choice.project),
+            foreign(row.machine),
+            ", ".join(row.flags) or "not sure enough among all series of the night",
+        )
+        for row in night.suspects
+    )
+    hint = "Odd, and not sure enough to call anybody."
+    return parts.section("Suspects", parts.table(columns, lines, most=30), count=len(night.suspects), hint=hint)
+
+
+SERIES_COLUMNS = (
+    Column("series", lead=True),
+    Column("today", number=True),
+    Column("newest value", number=True),
+    Column("last 30"),
+    Column("on"),
+)
+
+
+def _series_table(night: Night, rows: Sequence[SeriesRow], verdict: Verdict) -> Html:
+    rest = el("span", ": ", el("a", "see all", href=_here(night, links.SERIES, verdict=verdict)))
+    lines = (
+        (
+            parts.series_name(row.benchmark, row.params, row.id),
+            parts.verdict_badge(row),
+            units.value(row.latest, row.unit, row.metric),
+            parts.spark(row),
+            foreign(row.machine),
+        )
+        for row in rows
+    )
+    return parts.table(SERIES_COLUMNS, lines, most=30, rest=rest)
+
+
+def _improvements(night: Night) -> Html | None:
+    rows = sorted(night.having(Verdict.FASTER), key=lambda row: row.ratio or 1.0)
+    if not rows:
+        return None
+    return parts.section("Improvements", _series_table(night, rows, Verdict.FASTER), count=len(rows))
+
+
+def _moved(night: Night) -> Html | None:
+    rows = night.having(Verdict.CHANGED)
+    if not rows:
+        return None
+    hint = "These have no better direction: shown, never an alert."
+    return parts.section("Changed", _series_table(night, rows, Verdict.CHANGED), count=len(rows), hint=hint)
+
+
+def _not_judged(night: Night) -> Html | None:
+    rows = night.having(*NOT_JUDGED)
+    if not rows:
+        return None
+    groups = [(verdict, night.having(verdict)) for verdict in NOT_JUDGED]
+    shown = (
+        el(
+            "details",
+            el("summary", parts.badge(verdict), f" {units.count(len(found), 'series', 'series')}"),
+            _series_table(night, found, verdict),
+        )
+        for verdict, found in groups
+        if found
+    )
+    return parts.section("Not judged", *shown, count=len(rows), hint="Silence here is not good news.")
+
+
+def _devices(night: Night) -> Html | None:
+    machines = [name for name in night.choice.machines if night.choice.machine in (None, name)]
+    if not machines:
+        return None
+    columns = [Column("machine", lead=True), Column("newest run"), *(Column(v.value, number=True) for v in parts.ORDER)]
+    lines = ((foreign(name), parts.when(night.stored[name], night.now), *_counts(night, name)) for name in machines)
+    return parts.section("By machine", el("div", parts.table(columns, lines), cls="scroll"))
+
+
+def _counts(night: Night, machine: str) -> list[Child]:
+    counts = dict.fromkeys(parts.ORDER, 0)
+    for row in night.series:
+        if row.machine == machine:
+            counts[row.verdict] += 1
+    address = {v: _here(night, links.SERIES, machine=machine, verdict=v) for v in counts}
+    return [el("a", f"{n:,}", href=address[v]) if n else "0" for v, n in counts.items()]
+
+
+def _jobs(night: Night) -> Html:
+    if not night.jobs:
+        order = el("code", "perfsvc up")
+        return parts.section("Jobs", parts.empty("No job was ordered yet.", "A night is scheduled by ", order, "."))
+    columns = (
+        Column("job", lead=True),
+        Column("runner"),
+        Column("state"),
+        Column("ordered"),
+        Column("took"),
+        Column("says"),
+    )
+    lines = (
+        (
+            f"{row.kind.value} {row.id}",
+            foreign(row.runner),
+            el("span", parts.badge(row.state), f" {units.percent(row.done)}" if row.state == "running" else None),
+            parts.when(row.created_at, night.now),
+            _took(row, night.now),
+            foreign(row.message, 160),
+        )
+        for row in night.jobs
+    )
+    return parts.section("Jobs", parts.table(columns, lines))
+
+
+def _took(row: JobRow, now: datetime) -> str:
+    if row.started_at is None:
+        return "not started"
+    return units.duration(((row.ended_at or now) - row.started_at).total_seconds())
+
+
+def _here(night: Night, page: str, **state: str | None) -> str:
+    """A page about the same project and machine."""
+    given = {"project": night.choice.project.name, "machine": night.choice.machine} | state
+    return links.to(page, **given)
