@@ -19,17 +19,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfsvc.detect.noise import Noise, spread_sigma
-from perfsvc.stats import Floats, binomial_tail, mann_whitney, median, two_sided_p, two_sided_z
+from perfsvc.stats import Floats, binomial_tail, mann_whitney, median, t_limit, two_sided_p, two_sided_z
 
 SIDE = 80  #: points a side at most: what lies further back was another machine, another year
 LEAST_SIDE = 3
 LEAST_SIGMAS = 0.6  #: of the effect, in the pooled sigma of its two sides
 LEAST_AUC = 0.65
 LINE_MARGIN = 4.0  #: a slope that costs at most so many sigma^2 more than the step is the better description
-# Of few points a slope fits nearly as well as a step: 4 took 14 of 100 steps of 5 sigma in 12 points for one, -2 takes 1.
+# Of few points a slope fits nearly as well as a step: 4 took 14 of 100 steps of 5 sigma in 12 points for one, -2 one.
 FEW, LINE_MARGIN_OF_FEW = 20, -2.0
 CAP = 9.0  #: of one point's loss in that comparison, as in the fit
-INTERVAL_Z = 2.58  #: 99 %
+INTERVAL_ALPHA = 0.01  #: a 99 % interval, by t: 2.58 standard errors held the truth in 92 of 100 series of 10 points
 MEDIAN_SE = 1.25  #: a median's standard error over a mean's: sqrt(pi / 2)
 
 
@@ -135,12 +135,17 @@ def weigh_step(
         p=min(1.0, 2.0 * min(p1, p2) * (na + nb - 1) / f),
         auc=ranks.auc if effect >= 0.0 else 1.0 - ranks.auc,
         sigma=sigma,
-        half_width=INTERVAL_Z * MEDIAN_SE * sigma * math.sqrt((1.0 / na + 1.0 / nb) * f),
+        half_width=_half_width(na, nb, max(sigma, noise.sigma), f),
         n_before=na,
         n_after=nb,
         counted=counted,
         line=_line(x[first:last], na, before, after, noise.sigma),
     )
+
+
+def _half_width(na: int, nb: int, sigma: float, inflation: float) -> float:
+    se = MEDIAN_SE * sigma * math.sqrt((1.0 / na + 1.0 / nb) * inflation)
+    return t_limit(max(1, na + nb - 2), INTERVAL_ALPHA) * se
 
 
 def _tail_p(old: Floats, new: Floats, before: float, after: float, residuals: Floats, sigma: float) -> float:

@@ -43,7 +43,7 @@ def minimum_detectable_effect(
 
 
 def _sigma_of_levels(noise: Noise) -> float:
-    """sigma about the level: differences of an AR(1) show it smaller, by sqrt(1 - rho) and sqrt(1 - rho^2) at lags 1, 2."""
+    """sigma about the level: an AR(1)'s differences show sqrt(1 - rho) and sqrt(1 - rho^2) of it at lags 1 and 2."""
     return noise.sigma * 2.0 / (math.sqrt(1.0 - noise.rho) + math.sqrt(1.0 - noise.rho**2))
 
 

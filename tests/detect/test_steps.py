@@ -43,6 +43,15 @@ def test_two_points_of_a_new_level_are_not_yet_a_change() -> None:
     assert only(detect_changes([1.0] * 20 + [1.3, 1.3, 1.3])).index == 20
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "seen"), [(3, 4, False), (4, 3, False), (4, 4, True), (7, 3, False), (8, 3, True)]
+)
+def test_how_few_points_are_enough_for_a_clear_step(old: int, new: int, seen: bool) -> None:
+    jitter = [0.0, 0.01, -0.008, 0.006, -0.011, 0.009, -0.004, 0.007, 0.002, -0.003, 0.004]
+    series = [1.0 + 0.25 * (i >= old) + jitter[i] for i in range(old + new)]
+    assert [change.index for change in detect_changes(series)] == [old] * seen
+
+
 def test_a_single_spike_is_not_a_change() -> None:
     assert detect_changes(values("012101201!0121021012")) == []
     assert detect_changes(values("012101201102101201!")) == []
