@@ -3,7 +3,7 @@
 from benchmarks import observe
 from benchmarks.cases import case
 from benchmarks.common import measures
-from benchmarks.workloads import COUNTED_MODULE_VARIANTS, GRIDS, TRAIN_VARIANTS, grid
+from benchmarks.workloads import COUNTED_MODULE_VARIANTS, COUNTED_TRAIN_VARIANTS, GRIDS, grid
 
 
 class Forward:
@@ -20,7 +20,7 @@ class Forward:
 class TrainStep:
     """Operators of one training step, backward and optimiser included."""
 
-    params = (TRAIN_VARIANTS, GRIDS[grid()]["train"])
+    params = (COUNTED_TRAIN_VARIANTS, GRIDS[grid()]["train"])
     param_names = ("variant", "input")
 
     @measures("operators", unit="operators", exact=True)

@@ -8,7 +8,7 @@ neither, and its cases are skipped.
 from benchmarks import devices, observe
 from benchmarks.cases import Body, case
 from benchmarks.common import measures
-from benchmarks.workloads import COUNTED_MODULE_VARIANTS, GRIDS, TRAIN_VARIANTS, grid
+from benchmarks.workloads import COUNTED_MODULE_VARIANTS, COUNTED_TRAIN_VARIANTS, GRIDS, grid
 
 
 class Forward:
@@ -29,7 +29,7 @@ class Forward:
 class TrainStep:
     """Memory of one training step; the peak is what decides the batch that fits."""
 
-    params = (TRAIN_VARIANTS, GRIDS[grid()]["train"])
+    params = (COUNTED_TRAIN_VARIANTS, GRIDS[grid()]["train"])
     param_names = ("variant", "input")
 
     @measures("peak", unit="bytes", exact=True)

@@ -3,8 +3,9 @@
 import gc
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -65,13 +66,24 @@ def cpu_memory(run: Callable[[], object]) -> Memory:
         gc.enable()
     results = recording.kineto_results
     assert results is not None
-    allocated = in_use = peak = 0
-    for event in results.events():
-        if event.name() == "[memory]":
-            allocated += max(event.nbytes(), 0)
-            in_use += event.nbytes()
-            peak = max(peak, in_use)
+    in_use: dict[int, int] = {}
+    allocated = held = peak = 0
+    for address, size in _blocks(results.experimental_event_tree()):
+        if size > 0:
+            in_use[address] = size
+            allocated += size
+        # What is freed without having been handed out here (a gradient of the last step) was there before.
+        held += size if size > 0 else -in_use.pop(address, 0)
+        peak = max(peak, held)
     return Memory(allocated, peak)
+
+
+def _blocks(events: Iterable[Any]) -> Iterator[tuple[int, int]]:
+    """Address and size of each block handed out, and with a negative size given back, in the order of time."""
+    for event in sorted(events, key=attrgetter("start_time_ns")):
+        if event.name == "[memory]":
+            yield event.extra_fields.ptr, event.extra_fields.alloc_size
+        yield from _blocks(event.children)
 
 
 def cuda_memory(run: Callable[[], object]) -> Memory:

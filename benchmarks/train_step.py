@@ -2,13 +2,13 @@
 
 from benchmarks.cases import case
 from benchmarks.common import Timed, measures
-from benchmarks.workloads import GRIDS, TRAIN_VARIANTS, grid
+from benchmarks.workloads import GRIDS, TIMED_TRAIN_VARIANTS, grid
 
 
 class TrainStep(Timed):
     """Forward, cross-entropy, backward, AdamW."""
 
-    params = (TRAIN_VARIANTS, GRIDS[grid()]["train"])
+    params = (TIMED_TRAIN_VARIANTS[grid()], GRIDS[grid()]["train"])
     param_names = ("variant", "input")
 
     @measures("time", unit="seconds")

@@ -11,10 +11,14 @@ import os
 from dataclasses import dataclass
 
 MODULE_VARIANTS = ("plain", "stored_scale", "cached", "fused", "sdpa")
-COUNTED_MODULE_VARIANTS = ("plain", "cached", "fused", "sdpa")  # stored_scale asks for the same operators as plain
 KERNEL_VARIANTS = ("naive", "masked", "sdpa")
 MASK_VARIANTS = ("element_loop", "full_triu", "tril_fill", "bool_tril", "cached")
 TRAIN_VARIANTS = ("plain", "cached", "sdpa")
+
+# A process that builds an optimiser imports torch's compiler: twice the time of another. So a commit gets few of them.
+TIMED_TRAIN_VARIANTS = {"quick": ("plain", "cached"), "full": TRAIN_VARIANTS, "gpu": TRAIN_VARIANTS}
+COUNTED_TRAIN_VARIANTS = ("cached", "sdpa")
+COUNTED_MODULE_VARIANTS = ("plain", "cached", "fused", "sdpa")  # stored_scale asks for the same operators as plain
 
 
 @dataclass(frozen=True, slots=True)
