@@ -70,10 +70,9 @@ def read_parts(parts: Parts, place: str, known: Known = lambda _: False) -> Iter
 
 
 def _names(folder: Path) -> Iterator[str]:
-    yield from (manifest.FILE, asv_suite.FILE, GUARDS, FACTS)
-    rounds = folder / ROUNDS
-    if rounds.is_dir():
-        yield from (f"{ROUNDS}/{path.name}" for path in rounds.iterdir())
+    for place in (folder, folder / ROUNDS):
+        if place.is_dir():
+            yield from sorted(path.relative_to(folder).as_posix() for path in place.iterdir())
 
 
 class _Reader:

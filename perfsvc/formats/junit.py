@@ -46,11 +46,11 @@ def _suites(data: bytes, place: str) -> Iterator[Element]:
     try:
         root: Element = fromstring(data, forbid_dtd=True)
     except DefusedXmlException as error:
-        raise ResultFormatError(f"{place}: defines its own entities, which are not read: {error}") from None
+        raise ResultFormatError(f"{place}: defines entities, which are not read: {error}") from None
     except (ParseError, ValueError, LookupError, RecursionError) as error:
         raise ResultFormatError(f"{place}: is not XML: {error}") from None
     if root.tag not in ("testsuites", "testsuite"):
-        raise ResultFormatError(f"{place}: is XML of <{json_text.brief(root.tag)}>; wanted <testsuites> of JUnit")
+        raise ResultFormatError(f"{place}: is XML of {json_text.brief(root.tag)}; wanted JUnit's <testsuites>")
     return root.iter("testsuite")
 
 
