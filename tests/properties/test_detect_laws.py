@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from perfsvc.detect import detect_batch, detect_changes, exact_changes, minimum_detectable_effect, q_values
 from perfsvc.model import ChangeKind
 
-#: A clear step of 10 % in noise of about 1 %, places and sizes drawn anew each time.
 Series = list[float]
 
 
 @st.composite
 def steps(draw: st.DrawFn) -> tuple[Series, int]:
+    """One step of 10 % or more in noise of 1 %, and its place."""
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     before, after = draw(st.integers(6, 40)), draw(st.integers(6, 40))
     level = np.repeat([1.0, draw(st.sampled_from([0.9, 1.1, 1.3]))], [before, after])
@@ -112,7 +112,7 @@ def test_every_difference_of_an_exact_metric_is_one_change(values: Series) -> No
     changes = exact_changes(values)
     assert len(changes) == sum(a != b for a, b in itertools.pairwise(there))
     assert all(values[c.index] == c.after != c.before for c in changes)
-    assert exact_changes(values[::-1])[::-1] == [] or len(exact_changes(values[::-1])) == len(changes)
+    assert len(exact_changes(values[::-1])) == len(changes)
 
 
 @given(st.lists(st.floats(0, 1), max_size=50))
