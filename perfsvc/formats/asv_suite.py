@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +97,20 @@ def parameter_lists(params: Any) -> ParameterLists:
         raise ResultFormatError(f"params are {json_text.brief(params)}; wanted a list of lists")
     if not all(type(value) is str for values in lists for value in values):
         raise ResultFormatError(f"params are {json_text.brief(params)}; wanted texts in the lists")
-    return tuple(tuple(values) for values in lists)
+    return tuple(tuple(values) if len(set(values)) == len(values) else _numbered(values) for values in lists)
+
+
+def _numbered(values: list[str]) -> tuple[str, ...]:
+    """Equal reprs made distinct as newer versions of asv do: `'a' (0)`, `'a' (1)`."""
+    met: Counter[str] = Counter()
+    total = Counter(values)
+    made = []
+    for value in values:
+        made.append(f"{value} ({met[value]})" if total[value] > 1 else value)
+        met[value] += 1
+    if len(set(made)) < len(made):
+        raise ResultFormatError(f"params are {json_text.brief(values)}; wanted distinct values")
+    return tuple(made)
 
 
 def version_text(version: Any) -> str:

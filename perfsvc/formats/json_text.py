@@ -18,6 +18,7 @@ MAX_BYTES = 512 * 2**20
 #: Deeper documents are kept by nobody: a column, a page and Python's own writer all have their limits.
 MAX_DEPTH = 64
 
+_BRIEF_LENGTH = 120
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = 60
 _BRIEF.maxlevel = 3
@@ -85,7 +86,8 @@ def kind(value: Any) -> str:
 
 def brief(value: object) -> str:
     """A value quoted for a message, cut where it is long or deep."""
-    return _BRIEF.repr(value)
+    text = _BRIEF.repr(value)
+    return text if len(text) <= _BRIEF_LENGTH else f"{text[: _BRIEF_LENGTH - 1]}…"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

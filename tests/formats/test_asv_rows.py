@@ -49,6 +49,12 @@ def test_values_run_over_the_product_of_the_parameters() -> None:
     ]
 
 
+def test_equal_parameters_are_numbered_as_newer_asv_does() -> None:
+    found = outcomes([[1.0, 2.0, 3.0], [["'a'", "'a'", "'b'"]]])
+    assert [each.params for each in found] == [("'a' (0)",), ("'a' (1)",), ("'b'",)]
+    assert complaint([None, [["a", "a", "a (0)"]]]) == "b: params are ['a', 'a', 'a (0)']; wanted distinct values"
+
+
 def test_failed_skipped_and_infinite_are_told_apart() -> None:
     found = outcomes([[None, NAN, INFINITY, 1.0], [["1", "2", "3", "4"]]])
     assert found == [
