@@ -100,7 +100,7 @@ def _measure_one(commit: str, index: int, prepared: Prepared, workspace: Workspa
         bundle = run.run(commit, prepared, workspace, watch)
     except processes.Interrupted:
         raise
-    except PerfsvcError as error:
+    except (PerfsvcError, OSError) as error:  # a full disk, too
         return Failed(commit, str(error), dict(watch.seconds))
     return Measured(commit, bundle, dict(watch.seconds))
 

@@ -33,8 +33,11 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def suite_folder(conf: dict[str, Any], folder: Path) -> Path:
-    """Where the benchmarks lie. Raises: RunnerError when there are none."""
-    path = folder / str(conf.get("benchmark_dir", "benchmarks"))
+    """Where the benchmarks lie. Raises: RunnerError when there are none, or they lie outside the project's folder."""
+    named = Path(str(conf.get("benchmark_dir", "benchmarks")))
+    path = folder / named
+    if named.is_absolute() or ".." in named.parts or named == Path():
+        raise RunnerError(f"{folder}: asv.conf.json has benchmark_dir {str(named)!r}; wanted a folder below its own")
     if not (path / "__init__.py").is_file():
         raise RunnerError(f"{path}: no __init__.py; wanted the folder of benchmarks that asv.conf.json names")
     return path

@@ -52,7 +52,7 @@ def make_room(suite: Path, keep: Iterable[str]) -> list[str]:
     gone = []
     for name, path in importable(suite).items():
         if path.name not in set(keep):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
             gone.append(name)
     return gone
 

@@ -78,6 +78,14 @@ def test_asvs_configuration_may_have_comments_and_must_be_one(tmp_path: Path) ->
         asv_conf.load(tmp_path)
 
 
+def test_a_suite_outside_its_project_is_refused(tmp_path: Path) -> None:
+    for place in ("..", ".", "/tmp", "../other"):
+        with pytest.raises(RunnerError, match="wanted a folder below its own"):
+            asv_conf.suite_folder({"benchmark_dir": place}, tmp_path)
+    with pytest.raises(RunnerError, match=r"benchmarks: no __init__\.py"):
+        asv_conf.suite_folder({}, tmp_path)
+
+
 def test_only_a_linux_cpu_is_measured_from_a_fork_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     assert asv_conf.launch_method("auto", Device.CPU) == "forkserver"
