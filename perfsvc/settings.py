@@ -80,6 +80,7 @@ class EnvironmentSection(Section):
     """What a runner installs into the environment that it measures in."""
 
     requirements: list[str] = []
+    python: Path | None = None  #: measure in this interpreter's environment as it is; build none
     variables: dict[str, str] = {}
 
 

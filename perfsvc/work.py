@@ -184,6 +184,7 @@ def _measure(
         bench=str(job.spec.get("bench", "")),
         grid=str(job.spec.get("grid", "quick")),
         guards=bool(job.spec.get("guards", True)),
+        python=place.settings.environment.python,
         job=job.id,
         attempt=attempt,
     )
