@@ -177,11 +177,15 @@ def _files(path: Path) -> Iterator[_Found | Complaint]:
     yield from suite.complaints
     digest = suite.digest
     refused: list[OSError] = []
+    empty = True
     for folder, names in [(root, [path.name])] if path.is_file() else _folders(root, refused):
         if names:
+            empty = False
             machine = read_machine(folder)
             yield from machine.complaints
             yield from (_Found(folder / name, machine, suite, digest) for name in names)
+    if empty:
+        yield Complaint(str(root), "holds no result files; wanted folders of machines, as `asv run` fills them")
     yield from (Complaint(str(error.filename), f"cannot be read: {error.strerror}") for error in refused)
 
 

@@ -231,6 +231,13 @@ def test_other_json_beside_the_tree_is_not_taken_for_results(tree: Path) -> None
     assert len(reports(tree)) == 1
 
 
+def test_a_tree_that_was_never_filled_says_so(tree: Path) -> None:
+    shutil.rmtree(tree / "toy")
+    (complaint,) = read(tree)
+    assert isinstance(complaint, Complaint)
+    assert complaint.reason.startswith("holds no result files")
+
+
 def test_a_folder_without_results_says_what_was_wanted(tmp_path: Path) -> None:
     with pytest.raises(ResultFormatError, match=r"holds no asv results; wanted benchmarks\.json"):
         list(asv_results.read(tmp_path))
