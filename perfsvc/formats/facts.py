@@ -1,7 +1,7 @@
 """facts.jsonl: what each benchmark process told about itself beside its number, one JSON object a line.
 
 {"benchmark": "forward.Kernels.time_forward", "params": ["'sdpa'", "'prefill_2k'"], "operators": {"aten::mm": 3},
- "backend": "flash", "device_state": {"allocated": 1024}, "imported_from": "/work/tree/attention/__init__.py"}
+ "backend": "flash", "device_state": {"allocated": 1024}, "imported_from": "attention/__init__.py"}
 """
 
 from __future__ import annotations
