@@ -26,9 +26,8 @@ STREAMLIT_FLAGS = (
     "--client.toolbarMode=viewer",
     "--runner.magicEnabled=false",
     "--logger.level=warning",
-    "--theme.primaryColor=#0072B2",
-    "--theme.baseRadius=8px",
-    "--theme.baseFontSize=15",
+    "--theme.light.primaryColor=#0072B2",  # not under [theme]: that would pin every reader to the light page
+    "--theme.dark.primaryColor=#56B4E9",
 )
 
 

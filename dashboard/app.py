@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import streamlit as st
 from dashboard import links, parts, people, reading
 from perfsvc.errors import PerfsvcError
 
+LOG = logging.getLogger("perfsvc.dashboard")
 ICON = str(Path(__file__).with_name("icon.png"))
 
 
@@ -44,6 +46,11 @@ def main() -> None:
         page.run()
     except PerfsvcError as error:
         parts.show(parts.empty("This cannot be shown.", str(error)))
+    except Exception:  # a page must not end in a trace; the log keeps it
+        LOG.exception("the page %s failed", page.title)
+        parts.show(
+            parts.empty("Something went wrong here.", "The dashboard's log says what; the other pages may work.")
+        )
 
 
 main()

@@ -78,7 +78,7 @@ def change_badge(row: ChangeRow) -> Html:
 
 def tile(number: str | int, label: Child, *, tone: str = "", href: str = "", hint: str = "") -> Html:
     """A number people look for, and what it counts. Nothing to count is quiet."""
-    shown = el("b", number, cls="words" if isinstance(number, str) and len(number) > 7 else None)
+    shown = el("b", number, cls="words" if isinstance(number, str) else None)
     quiet = " none" if number == 0 else ""
     text = el("a", label, href=href) if href and number else label
     return el("div", shown, el("span", text), cls=f"tile {tone}{quiet}", title=hint or None)
@@ -92,7 +92,7 @@ def tiles(*parts: Html) -> Html:
 class Column:
     name: str
     lead: bool = False  #: what the row is about: stands alone above the rest on a phone
-    number: bool = False
+    short: bool = False  #: never broken over two lines
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Child]], *, most: int = 100, rest: Child = None) -> Html:
@@ -109,7 +109,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Child]], *, most: i
 
 
 def _cell_class(column: Column) -> str | None:
-    return "lead" if column.lead else "num" if column.number else None
+    return "lead" if column.lead else "short" if column.short else None
 
 
 def section(title: str, *body: Child, count: int | None = None, hint: Child = "") -> Html:

@@ -130,7 +130,7 @@ def _direction(ratio: float, unit: str, metric: str) -> str:
 def effect(minimum: float | None) -> str:
     """What a series can see: `can see changes of 1.8 % or more`."""
     if minimum is None or not math.isfinite(minimum):
-        return "too few points to say what it can see"
+        return "cannot tell yet what it can see"
     if minimum == 0:
         return "can see any change"
     return f"can see changes of {percent(minimum)} or more"

@@ -75,7 +75,7 @@ def test_what_a_series_can_see_is_a_percentage() -> None:
     assert units.effect(0.018) == "can see changes of 1.8 % or more"
     assert units.effect(0.25) == "can see changes of 25 % or more"
     assert units.effect(0.0) == "can see any change"
-    assert units.effect(None) == "too few points to say what it can see"
+    assert units.effect(None) == "cannot tell yet what it can see"
     assert units.percent(0.00001) == "less than 0.01 %"
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import links, parts, people, reading
+from dashboard import links, parts, reading
 from dashboard.choice import project_named
+from dashboard.deciding import decide, reproduce
 from dashboard.markup import Html, el, foreign
 from dashboard.parts import Column
-from perfsvc import charts, triage, units
-from perfsvc.errors import NotFound, TriageError
-from perfsvc.model import STANDING, Outcome, Verdict
+from perfsvc import charts, units
+from perfsvc.errors import NotFound
+from perfsvc.model import Outcome, Verdict
 from perfsvc.store import queries
 from perfsvc.store.rows import AlertDetail, AlertRow, ProjectRow
 
@@ -31,8 +30,8 @@ def show() -> None:
     parts.show(back, _header(detail.alert), _tiles(detail), _why(detail))
     _worst(detail)
     parts.show(_changes(detail), _guards(detail, project), _commits(detail, project))
-    _reproduce(detail)
-    _triage(detail.alert)
+    reproduce(detail)
+    decide(detail.alert)
     parts.show(_history(detail))
 
 
@@ -98,11 +97,11 @@ def _changes(detail: AlertDetail) -> Html | None:
         return None
     columns = (
         Column("series", lead=True),
-        Column("change", number=True),
-        Column("99 % interval", number=True),
-        Column("from", number=True),
-        Column("to", number=True),
-        Column("on"),
+        Column("change", short=True),
+        Column("99 % interval", short=True),
+        Column("from", short=True),
+        Column("to", short=True),
+        Column("on", short=True),
         Column("what else moved"),
     )
     lines = (
@@ -126,10 +125,10 @@ def _guards(detail: AlertDetail, project: ProjectRow) -> Html | None:
         return parts.section("Guards", parts.empty("No guard began to fail in this range.", all_of_them))
     columns = (
         Column("guard", lead=True),
-        Column("off by", number=True),
+        Column("off by", short=True),
         Column("last right at"),
         Column("first wrong at"),
-        Column("on"),
+        Column("on", short=True),
         Column("says"),
     )
     lines = (
@@ -153,7 +152,7 @@ def _guards(detail: AlertDetail, project: ProjectRow) -> Html | None:
 def _commits(detail: AlertDetail, project: ProjectRow) -> Html | None:
     if not detail.commits:
         return None
-    columns = (Column("commit", lead=True), Column("author"), Column("written"))
+    columns = (Column("commit", lead=True), Column("author", short=True), Column("written", short=True))
     now = reading.now()
     lines = (
         (parts.commit(row, project), foreign(row.author), parts.when(row.authored_at, now))
@@ -165,68 +164,8 @@ def _commits(detail: AlertDetail, project: ProjectRow) -> Html | None:
     )
 
 
-# --- what to do -------------------------------------------------------------------------------------------------------
-
-
-def _reproduce(detail: AlertDetail) -> None:
-    command = reproduction(detail)
-    if command:
-        parts.show(parts.section("Reproduce it", hint="In a clone of the repository, on a quiet machine:"))
-        st.code(command, language=None, wrap_lines=True)
-
-
-def reproduction(detail: AlertDetail) -> str:
-    """One command that measures the two sides of the range again. Names are quoted for the shell."""
-    good, bad = detail.alert.last_good, detail.alert.first_bad
-    if bad is None:
-        return ""
-    if not detail.changes:
-        return shlex.join(["perfsvc", "measure", "--commits", bad.hash, "--bench", "^$"])
-    label = detail.changes[0].label
-    around = [good.hash, bad.hash] if good else [bad.hash]
-    return shlex.join(
-        ["asv", "continuous", "-f", "1.03", "-a", "rounds=6", "--bench", f"^{re.escape(label)}$", *around]
-    )
-
-
-Step = Callable[..., AlertRow]
-STANDING_STEPS: tuple[tuple[str, Step, str], ...] = (
-    ("Acknowledge", triage.acknowledge, "somebody looks at it"),
-    ("Accept", triage.accept, "it is real and meant: the new level is the level"),
-    ("Dismiss", triage.dismiss, "it is not real, or nobody's business"),
-)
-CLOSED_STEPS: tuple[tuple[str, Step, str], ...] = (("Reopen", triage.reopen, "it asks for somebody after all"),)
-
-
-def _triage(alert: AlertRow) -> None:
-    parts.show(parts.section("Decide"))
-    name = people.person()
-    if not people.may_triage(reading.settings().dashboard, name):
-        parts.show(
-            parts.empty("You can read this, not decide on it.", "Deciding needs a name that may: sign in, or ask.")
-        )
-        return
-    steps = STANDING_STEPS if alert.state in STANDING else CLOSED_STEPS
-    reason = st.text_input("Reason, for whoever looks next", key=f"reason-{alert.id}", max_chars=500)
-    with st.container(horizontal=True):
-        for label, step, hint in steps:
-            if label == "Acknowledge" and alert.state.value == "acknowledged":
-                continue
-            if st.button(label, help=hint, key=f"{label}-{alert.id}"):
-                _decide(step, alert, name, reason)
-
-
-def _decide(step: Step, alert: AlertRow, name: str, reason: str) -> None:
-    try:
-        step(reading.store(), alert.id, actor=name, reason=reason)
-    except TriageError as error:
-        st.warning(charts.plain(str(error), 300))
-        return
-    st.rerun()
-
-
 def _history(detail: AlertDetail) -> Html:
-    columns = (Column("when"), Column("who"), Column("did", lead=True), Column("because"))
+    columns = (Column("when", short=True), Column("who", short=True), Column("did", lead=True), Column("because"))
     now = reading.now()
     lines: Sequence[tuple[Html | str, ...]] = [
         (parts.when(event.at, now), foreign(event.actor), foreign(event.action), foreign(event.reason, 300))

@@ -100,9 +100,9 @@ def _fast_but_wrong(choice: Choice) -> Html | None:
         return None
     columns = (
         Column("series", lead=True),
-        Column("seems", number=True),
-        Column("newest value", number=True),
-        Column("on"),
+        Column("seems", short=True),
+        Column("newest value", short=True),
+        Column("on", short=True),
     )
     lines: list[tuple[Child, ...]] = [
         (

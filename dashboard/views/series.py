@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, cast
 
 import streamlit as st
 
-from dashboard import links, parts, reading
+from dashboard import links, parts, reading, tables
 from dashboard.choice import choose, project_named
 from dashboard.markup import Child, Html, el, foreign
 from dashboard.parts import Column
@@ -39,6 +40,7 @@ ANY = "any verdict"
 
 def _list() -> None:
     choice = choose()
+    parts.show(parts.heading(el("span", "Series of ", foreign(choice.project.name))))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         match = st.text_input("Part of a name", key="match", bind="query-params", width=320)
         words = [ANY, *(verdict.value for verdict in parts.ORDER)]
@@ -47,40 +49,17 @@ def _list() -> None:
     found = reading.ask(
         queries.series, choice.project.id, machine=choice.machine, verdicts=verdicts, match=match.strip() or None
     )
-    found = sorted(found, key=lambda row: parts.ORDER.index(row.verdict))
-    title = el("span", "Series of ", foreign(choice.project.name))
-    body = _table(found) if found else _none_found(bool(match or verdicts))
-    parts.show(parts.heading(title, f"{units.count(len(found), 'series', 'series')}, those that need eyes first"), body)
+    body = _table(sorted(found, key=_urgency)) if found else _none_found(bool(match or verdicts))
+    parts.show(el("p", f"{units.count(len(found), 'series', 'series')}, those that need eyes first", cls="hint"), body)
+
+
+def _urgency(row: SeriesRow) -> tuple[int, float]:
+    size = abs(math.log(row.ratio)) if row.ratio and row.ratio > 0 else 0.0
+    return parts.ORDER.index(row.verdict), -size
 
 
 def _table(rows: Sequence[SeriesRow]) -> Html:
-    columns = (
-        Column("series", lead=True),
-        Column("today", number=True),
-        Column("newest value", number=True),
-        Column("last 30"),
-        Column("on"),
-        Column("measured"),
-        Column("sees"),
-    )
-    now = reading.now()
-    lines = (
-        (
-            parts.series_name(row.benchmark, row.params, row.id),
-            parts.verdict_badge(row),
-            units.value(row.latest, row.unit, row.metric),
-            parts.spark(row),
-            foreign(row.machine),
-            parts.when(row.latest_at, now),
-            _sees(row),
-        )
-        for row in rows
-    )
-    return parts.table(columns, lines, most=LISTED, rest="; a part of the name finds them")
-
-
-def _sees(row: SeriesRow) -> str:
-    return units.effect(row.minimum_detectable_effect).removeprefix("can see ")
+    return tables.of_series(rows, now=reading.now(), most=LISTED, rest="; a part of the name finds them")
 
 
 def _none_found(filtered: bool) -> Html:
@@ -126,7 +105,7 @@ def _tiles(row: SeriesRow, points: Sequence[PointRow]) -> Html:
     return parts.tiles(
         parts.tile(parts.verdict_word(row.verdict, row), "today", tone=tone),
         parts.tile(units.value(row.latest, row.unit, row.metric), gap),
-        parts.tile(_sees(row), "can be seen", hint="the smallest step that would be told within five commits"),
+        parts.tile(tables.sees(row), "can be seen", hint="the smallest step that would be told within five commits"),
         parts.tile(valued, "commits measured"),
         parts.tile(units.age(row.latest_at, reading.now()), "newest run"),
     )
@@ -148,23 +127,21 @@ def _chart(row: SeriesRow, points: Sequence[PointRow], changes: Sequence[ChangeR
 
 def _changes(row: SeriesRow, changes: Sequence[ChangeRow], project: ProjectRow) -> Html:
     if not changes:
-        return parts.section("Changes", parts.empty("No change was found.", f"It {units.effect(_seen(row))}."))
+        return parts.section(
+            "Changes", parts.empty("No change was found.", f"It {units.effect(row.minimum_detectable_effect)}.")
+        )
     columns = (
         Column("change", lead=True),
-        Column("from", number=True),
-        Column("to", number=True),
-        Column("99 % interval", number=True),
+        Column("from", short=True),
+        Column("to", short=True),
+        Column("99 % interval", short=True),
         Column("since"),
-        Column("state"),
+        Column("state", short=True),
         Column("what else moved"),
     )
     return parts.section(
         "Changes", parts.table(columns, (_change(change, project) for change in changes)), count=len(changes)
     )
-
-
-def _seen(row: SeriesRow) -> float | None:
-    return row.minimum_detectable_effect
 
 
 def _change(change: ChangeRow, project: ProjectRow) -> tuple[Child, ...]:
@@ -187,9 +164,9 @@ def _newest(row: SeriesRow, points: Sequence[PointRow], project: ProjectRow) -> 
         return None
     columns = (
         Column("commit", lead=True),
-        Column("value", number=True),
-        Column("quartiles", number=True),
-        Column("runs"),
+        Column("value", short=True),
+        Column("quartiles", short=True),
+        Column("runs", short=True),
     )
     lines = (
         (

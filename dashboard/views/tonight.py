@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dashboard import links, parts, reading
-from dashboard.choice import Choice, choose
+from dashboard import links, parts, tables
+from dashboard.choice import choose
 from dashboard.markup import Child, Html, el, foreign, join
+from dashboard.night import Night, read
 from dashboard.parts import Column
 from perfsvc import units
-from perfsvc.model import STANDING, AlertKind, ChangeState, Outcome, Verdict
-from perfsvc.store import queries
-from perfsvc.store.rows import AlertRow, ChangeRow, GuardRow, JobRow, SeriesRow
+from perfsvc.model import AlertKind, Outcome, Verdict
+from perfsvc.store.rows import JobRow, SeriesRow
 
 NOT_JUDGED = (Verdict.NOISY, Verdict.NEW, Verdict.NO_DATA)
-NEW_FOR = timedelta(hours=24)
 STALE_AFTER = timedelta(hours=36)
-JOBS_SHOWN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Night:
-    """Everything the page shows, read once."""
-
-    choice: Choice
-    now: datetime
-    series: Sequence[SeriesRow]
-    alerts: Sequence[AlertRow]
-    suspects: Sequence[ChangeRow]
-    guards: Sequence[GuardRow]
-    jobs: Sequence[JobRow]
-    stored: dict[str, datetime]
-
-    def having(self, *verdicts: Verdict) -> list[SeriesRow]:
-        return [row for row in self.series if row.verdict in verdicts]
-
-    def alerts_of(self, *kinds: AlertKind) -> list[AlertRow]:
-        return [row for row in self.alerts if row.kind in kinds]
 
 
 def show() -> None:
     choice = choose()
-    night = _read(choice)
+    night = read(choice)
     if not night.stored:
         parts.show(_header(night), _no_runs())
         return
@@ -58,23 +35,6 @@ def show() -> None:
         _not_judged(night),
         _devices(night),
         _jobs(night),
-    )
-
-
-def _read(choice: Choice) -> Night:
-    project, machine = choice.project, choice.machine
-    alerts = reading.ask(queries.alerts, project.id, states=sorted(STANDING))
-    odd = reading.ask(queries.changes, project.id, states=[ChangeState.SUSPECT, ChangeState.CANDIDATE])
-    jobs = reading.ask(queries.jobs, project.id, limit=50)
-    return Night(
-        choice=choice,
-        now=reading.now(),
-        series=reading.ask(queries.series, project.id, machine=machine),
-        alerts=[row for row in alerts if machine is None or not row.machines or machine in row.machines],
-        suspects=[row for row in odd if machine in (None, row.machine)],
-        guards=reading.ask(queries.guards, project.id, machine=machine),
-        jobs=[row for row in jobs if machine in (None, row.runner)][:JOBS_SHOWN],
-        stored=reading.ask(queries.last_stored_at, project.id),
     )
 
 
@@ -103,44 +63,14 @@ def _no_runs() -> Html:
 
 def _tiles(night: Night) -> Html:
     counted = (
-        (len(night.alerts_of(AlertKind.WRONG)), "wrong results", "wrong", "#wrong"),
-        (len(night.alerts_of(AlertKind.REGRESSION)), "regressions", "worse", ""),
-        (len(night.suspects), "suspects", "odd", ""),
-        (len(night.having(Verdict.FASTER)), "improvements", "better", ""),
-        (len(night.having(*NOT_JUDGED)), "not judged", "quiet", ""),
-        (len(night.having(Verdict.STEADY)), "steady", "quiet", ""),
+        (len(night.alerts_of(AlertKind.WRONG)), "wrong results", "wrong"),
+        (len(night.alerts_of(AlertKind.REGRESSION)), "regressions", "worse"),
+        (len(night.suspects), "suspects", "odd"),
+        (len(night.having(Verdict.FASTER)), "improvements", "better"),
+        (len(night.having(*NOT_JUDGED)), "not judged", "quiet"),
+        (len(night.having(Verdict.STEADY)), "steady", "quiet"),
     )
-    return parts.tiles(*(parts.tile(number, label, tone=tone) for number, label, tone, _ in counted))
-
-
-ALERT_COLUMNS = (
-    Column("what", lead=True),
-    Column("since"),
-    Column("on"),
-    Column("touches"),
-    Column("state"),
-    Column("found"),
-)
-
-
-def _alerts(night: Night, rows: Sequence[AlertRow]) -> Html:
-    return parts.table(ALERT_COLUMNS, (_alert_line(night, row) for row in rows))
-
-
-def _alert_line(night: Night, row: AlertRow) -> tuple[Child, ...]:
-    new = parts.badge("new") if night.now - row.created_at < NEW_FOR else None
-    touched = [
-        units.count(row.changes, "series", "series") if row.changes else "",
-        units.count(row.guards, "guard") if row.guards else "",
-    ]
-    return (
-        el("span", el("a", foreign(row.title, 160), href=links.alert(row.id)), " ", new),
-        parts.since(row, night.choice.project),
-        foreign(", ".join(row.machines)),
-        ", ".join(part for part in touched if part),
-        parts.badge(row.state),
-        parts.when(row.created_at, night.now),
-    )
+    return parts.tiles(*(parts.tile(number, label, tone=tone) for number, label, tone in counted))
 
 
 def _wrong(night: Night) -> Html | None:
@@ -153,14 +83,20 @@ def _wrong(night: Night) -> Html | None:
     if doubted:
         told += f"; {units.count(len(doubted), 'series', 'series')} not believed while that lasts"
     hint = el("span", f"{told}. ", el("a", "See the guards", href=_here(night, links.CORRECTNESS)))
-    body = _alerts(night, rows) if rows else parts.empty("No alert stands for it: it was accepted or dismissed.")
+    body = (
+        tables.of_alerts(rows, night.choice.project, night.now)
+        if rows
+        else parts.empty("No alert stands for it: it was accepted or dismissed.")
+    )
     return parts.section("Wrong results", body, count=len(rows), hint=hint)
 
 
 def _slower(night: Night) -> Html:
     rows = night.alerts_of(AlertKind.REGRESSION, AlertKind.MACHINE, AlertKind.SILENCE)
     if rows:
-        return parts.section("Regressions", _alerts(night, rows), count=len(rows), hint="Worst first.")
+        return parts.section(
+            "Regressions", tables.of_alerts(rows, night.choice.project, night.now), count=len(rows), hint="Worst first."
+        )
     passed = sum(guard.outcome is Outcome.PASSED for guard in night.guards)
     judged = len(night.series) - len(night.having(*NOT_JUDGED))
     checked = f"{units.count(judged, 'series', 'series')} and {units.count(passed, 'passing guard')}"
@@ -175,9 +111,9 @@ def _suspects(night: Night) -> Html | None:
         return None
     columns = (
         Column("series", lead=True),
-        Column("seems", number=True),
+        Column("seems", short=True),
         Column("since"),
-        Column("on"),
+        Column("on", short=True),
         Column("why not yet"),
     )
     lines = (
@@ -194,28 +130,9 @@ def _suspects(night: Night) -> Html | None:
     return parts.section("Suspects", parts.table(columns, lines, most=30), count=len(night.suspects), hint=hint)
 
 
-SERIES_COLUMNS = (
-    Column("series", lead=True),
-    Column("today", number=True),
-    Column("newest value", number=True),
-    Column("last 30"),
-    Column("on"),
-)
-
-
 def _series_table(night: Night, rows: Sequence[SeriesRow], verdict: Verdict) -> Html:
     rest = el("span", ": ", el("a", "see all", href=_here(night, links.SERIES, verdict=verdict)))
-    lines = (
-        (
-            parts.series_name(row.benchmark, row.params, row.id),
-            parts.verdict_badge(row),
-            units.value(row.latest, row.unit, row.metric),
-            parts.spark(row),
-            foreign(row.machine),
-        )
-        for row in rows
-    )
-    return parts.table(SERIES_COLUMNS, lines, most=30, rest=rest)
+    return tables.of_series(rows, most=30, rest=rest)
 
 
 def _improvements(night: Night) -> Html | None:
@@ -254,7 +171,11 @@ def _devices(night: Night) -> Html | None:
     machines = [name for name in night.choice.machines if night.choice.machine in (None, name)]
     if not machines:
         return None
-    columns = [Column("machine", lead=True), Column("newest run"), *(Column(v.value, number=True) for v in parts.ORDER)]
+    columns = [
+        Column("machine", lead=True),
+        Column("newest run", short=True),
+        *(Column(v.value, short=True) for v in parts.ORDER),
+    ]
     lines = ((foreign(name), parts.when(night.stored[name], night.now), *_counts(night, name)) for name in machines)
     return parts.section("By machine", el("div", parts.table(columns, lines), cls="scroll"))
 
@@ -274,10 +195,10 @@ def _jobs(night: Night) -> Html:
         return parts.section("Jobs", parts.empty("No job was ordered yet.", "A night is scheduled by ", order, "."))
     columns = (
         Column("job", lead=True),
-        Column("runner"),
-        Column("state"),
-        Column("ordered"),
-        Column("took"),
+        Column("runner", short=True),
+        Column("state", short=True),
+        Column("ordered", short=True),
+        Column("took", short=True),
         Column("says"),
     )
     lines = (

@@ -10,9 +10,20 @@ from collections.abc import Iterable, Sequence
 import altair as alt
 
 from perfsvc import units
-from perfsvc.charts.drawing import GUARD_TIP, MARK_TIP, MISSING_TIP, POINT_TIP, Drawing, Vertical, decades
+from perfsvc.charts.drawing import (
+    GUARD_TIP,
+    MARK_TIP,
+    MIDDLE,
+    MISSING_TIP,
+    NEAR_BOTTOM,
+    NEAR_TOP,
+    POINT_TIP,
+    Drawing,
+    Vertical,
+    decades,
+)
 from perfsvc.charts.drawing import horizontal as _horizontal
-from perfsvc.charts.drawing import value_scale as _value_scale
+from perfsvc.charts.drawing import vertical as _vertical
 from perfsvc.charts.marks import MARKS, OUTCOMES, VERMILLION, plain, sparkline
 from perfsvc.charts.rows import (
     Axis,
@@ -49,22 +60,22 @@ def series_chart(
     """
     standing = {c.first_bad.hash: c for c in changes if c.state in STANDING}
     places = [place(i, p.commit, axis) for i, p in enumerate(points)]
-    values = [p.value for p in points if p.value is not None]
+    values = [v for p in points for v in (p.value, p.q25, p.q75) if v is not None]
     scale = units.scale(series.unit, max(map(abs, values), default=0.0))
     drawn = thin(points, keep={i for i, p in enumerate(points) if p.commit.hash in standing})
     rows = [point_row(series, points[i], places[i], scale) for i in drawn]
     number_stretches(rows, {places[i] for i in drawn if points[i].commit.hash in standing})
     marks = change_rows(series, points, places, standing) + environment_rows(points, places)
     title = f"{plain(series.metric)} ({scale.unit})" if scale.unit else plain(series.metric)
-    y = Vertical(title, _value_scale(values, log))
+    y = _vertical(title, [scale.of(v) for v in values], log)
     draw = Drawing(_horizontal(points, axis), MARKS, {row["kind"] for row in rows + marks}, height)
     return draw.layered(
         draw.rules(marks),
         draw.band([row for row in rows if row["kind"] == "measured" and row["low"] is not None], y),
         draw.segments(levels(points, places, standing, scale), y),
         draw.points([row for row in rows if row["kind"] != "missing"], y.of("value"), POINT_TIP),
-        draw.points([row for row in rows if row["kind"] == "missing"], alt.value(height - 6), MISSING_TIP),
-        draw.points(marks, alt.value(6), MARK_TIP),
+        draw.points([row for row in rows if row["kind"] == "missing"], NEAR_BOTTOM, MISSING_TIP),
+        draw.points(marks, NEAR_TOP, MARK_TIP),
     )
 
 
@@ -78,5 +89,5 @@ def guard_chart(rows: Sequence[GuardRow], *, height: int = 260) -> alt.LayerChar
     return draw.layered(
         draw.segments(limit, y, VERMILLION),
         draw.points(numeric, y.of("value"), GUARD_TIP),
-        draw.points([row for row in shown if row["value"] is None], alt.value(height / 2), GUARD_TIP),
+        draw.points([row for row in shown if row["value"] is None], MIDDLE, GUARD_TIP),
     )

@@ -14,6 +14,11 @@ from perfsvc.charts.rows import Axis, Rows
 from perfsvc.store.rows import GuardRow, PointRow
 
 TICKS = 8
+LOG_ROOM = 1.05  #: a logarithmic axis reaches so much beyond its values
+#: Where marks without a value stand. Expressions, as the page may give the chart another height than was asked for.
+NEAR_TOP = alt.value(6)
+MIDDLE, NEAR_BOTTOM = alt.value({"expr": "height / 2"}), alt.value({"expr": "height - 6"})
+
 SMALL, LARGE = 34, 100  # of a point and of what must not be missed, in square pixels
 
 _COMMIT_TIP = [alt.Tooltip("commit:N"), alt.Tooltip("subject:N"), alt.Tooltip("date:N", title="authored")]
@@ -53,7 +58,7 @@ class Drawing:
     def __init__(self, x: alt.X, marks: Mapping[str, tuple[str, str]], present: set[str], height: int) -> None:
         kinds = [kind for kind in marks if kind in present]
         colours, shapes = [marks[k][0] for k in kinds], [marks[k][1] for k in kinds]
-        legend = alt.Legend(title=None, orient="top", symbolSize=LARGE, columns=4, labelLimit=0)
+        legend = alt.Legend(title=None, orient="top", symbolSize=LARGE, symbolOpacity=1, columns=4, labelLimit=0)
         self.x, self.height = x, height
         self.colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=colours), legend=legend)
         self.shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=shapes), legend=legend)
@@ -97,11 +102,23 @@ class Drawing:
         return alt.LayerChart(layer=drawn, height=self.height)
 
 
-def value_scale(values: Sequence[float], log: bool) -> alt.Scale:
+def vertical(title: str, values: Sequence[float], log: bool) -> Vertical:
     """Logarithmic where that was asked for and every value is above 0."""
-    if log and values and min(values) > 0:
-        return alt.Scale(type="log", nice=True, zero=False)
-    return alt.Scale(zero=False, nice=True, padding=8)
+    if not (log and values and min(values) > 0):
+        return Vertical(title, alt.Scale(zero=False, nice=True, padding=8))
+    low, high = min(values) / LOG_ROOM, max(values) * LOG_ROOM
+    return Vertical(title, alt.Scale(type="log", nice=False, domain=[low, high]), log_ticks(low, high))
+
+
+def log_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Round numbers between the two: 1, 2, 5, 10 over decades, even steps within one. Vega names none within one."""
+    if high / low > 10:
+        exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        wide = [digit * 10.0**k for k in exponents for digit in (1, 2, 5)]
+        return tuple(tick for tick in wide if low <= tick <= high) if len(wide) <= 3 * TICKS else decades((low, high))
+    power = 10.0 ** math.floor(math.log10((high - low) / 5))
+    step = next(digit * power for digit in (1, 2, 5, 10) if (high - low) / (digit * power) <= TICKS)
+    return tuple(round(k * step, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1))
 
 
 def decades(values: Sequence[float]) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 """Colours, shapes and words of the marks, and how a foreign name becomes one line of text.
 
-Colours are Okabe & Ito's, with a shape beside each; all reach 3:1 on the light and on the dark page.
+Colours are Okabe & Ito's (the blue a little lighter), with a shape beside each; all reach 3:1 on the light and the dark
+page, but for the purple, which has the largest shape.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from collections.abc import Sequence
 
 from perfsvc.model import Outcome
 
-BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A8A8A"
+BLUE, VERMILLION, GREEN, PURPLE, GREY = "#2E86C9", "#D55E00", "#009E73", "#CC79A7", "#8A8A8A"
 
 #: Longer names are shortened.
 LONGEST_NAME = 120
+
+#: A sparkline spans at least this share of its values: a quiet series looks quiet.
+LEAST_SPAN = 0.15
 
 _X = "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"
 _TICK = "M-.3,-1L.3,-1L.3,1L-.3,1Z"
@@ -41,11 +45,10 @@ def sparkline(values: Sequence[float], *, width: int = 96, height: int = 22) -> 
     if len(values) < 2:
         return ""
     low, high = min(values), max(values)
-    span = (high - low) or 1.0
+    span = max(high - low, LEAST_SPAN * abs(high + low) / 2) or 1.0
+    middle = (high + low) / 2
     step = (width - 6) / (len(values) - 1)
-    dots = [(3 + i * step, height - 4 - (v - low) / span * (height - 8)) for i, v in enumerate(values)]
-    if high == low:
-        dots = [(x, height / 2) for x, _ in dots]
+    dots = [(3 + i * step, height / 2 - (v - middle) / span * (height - 8)) for i, v in enumerate(values)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     x, y = dots[-1]
     return (

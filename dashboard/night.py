@@ -1,0 +1,52 @@
+"""What the start page shows, read once: alerts that stand, series with their verdicts, suspects, guards, jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dashboard import reading
+from dashboard.choice import Choice
+from perfsvc.model import STANDING, AlertKind, ChangeState, Verdict
+from perfsvc.store import queries
+from perfsvc.store.rows import AlertRow, ChangeRow, GuardRow, JobRow, SeriesRow
+
+JOBS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """Everything the page shows, read once."""
+
+    choice: Choice
+    now: datetime
+    series: Sequence[SeriesRow]
+    alerts: Sequence[AlertRow]
+    suspects: Sequence[ChangeRow]
+    guards: Sequence[GuardRow]
+    jobs: Sequence[JobRow]
+    stored: dict[str, datetime]
+
+    def having(self, *verdicts: Verdict) -> list[SeriesRow]:
+        return [row for row in self.series if row.verdict in verdicts]
+
+    def alerts_of(self, *kinds: AlertKind) -> list[AlertRow]:
+        return [row for row in self.alerts if row.kind in kinds]
+
+
+def read(choice: Choice) -> Night:
+    project, machine = choice.project, choice.machine
+    alerts = reading.ask(queries.alerts, project.id, states=sorted(STANDING))
+    odd = reading.ask(queries.changes, project.id, states=[ChangeState.SUSPECT, ChangeState.CANDIDATE])
+    jobs = reading.ask(queries.jobs, project.id, limit=50)
+    return Night(
+        choice=choice,
+        now=reading.now(),
+        series=reading.ask(queries.series, project.id, machine=machine),
+        alerts=[row for row in alerts if machine is None or not row.machines or machine in row.machines],
+        suspects=[row for row in odd if machine in (None, row.machine)],
+        guards=reading.ask(queries.guards, project.id, machine=machine),
+        jobs=[row for row in jobs if machine in (None, row.runner)][:JOBS_SHOWN],
+        stored=reading.ask(queries.last_stored_at, project.id),
+    )
