@@ -1,15 +1,17 @@
 """A toy project in a real repository: a package, a suite, guards; and commits that go wrong, each in its own way.
 
-Measured with the interpreter that runs the tests (`python=sys.executable`), so that nothing is installed.
+Measured in an environment of links to what is installed beside the tests: asv_runner and pytest, no torch to import.
 """
 
 import subprocess
-import sys
+import venv
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 
 import psutil
 import pytest
+from packaging.requirements import Requirement
 
 from perfsvc.runner import agent
 from perfsvc.settings import Settings
@@ -75,10 +77,29 @@ PACKAGES = {
 }
 
 
+def linked_environment(folder: Path, *wanted: str) -> Path:
+    """A virtual environment of links to installed distributions and what they require. Takes a moment and no index."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    todo, done = list(wanted), set[str]()
+    while todo:
+        name = todo.pop()
+        if name in done:
+            continue
+        done.add(name)
+        distribution = metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            (site / top).symlink_to(Path(str(distribution.locate_file(top))))
+        needs = map(Requirement, distribution.requires or ())
+        todo += [need.name for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+    return folder / "bin" / "python"
+
+
 class Toy:
     """The repository, its commits by what they are, and a way to measure them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path) -> None:
+        self.python = python
         self.folder = folder / "toy"
         self.home = folder / "home"
         self.hashes: dict[str, str] = {}
@@ -111,7 +132,7 @@ class Toy:
         return Settings.load(None, home=self.home, **given)
 
     def request(self, *, settings: Settings | None = None, **changes: object) -> agent.Request:
-        given = {"python": Path(sys.executable), "runner": "toy-cpu", **changes}
+        given = {"python": self.python, "runner": "toy-cpu", **changes}
         return agent.Request(self.folder, settings or self.settings(), **given)  # type: ignore[arg-type]
 
     def _git(self, *arguments: str, cwd: Path | None = None) -> str:
@@ -124,7 +145,8 @@ class Toy:
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    return Toy(tmp_path_factory.mktemp("runner"))
+    folder = tmp_path_factory.mktemp("runner")
+    return Toy(folder, linked_environment(folder / "environment", "asv_runner", "pytest"))
 
 
 @pytest.fixture

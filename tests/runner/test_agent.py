@@ -123,7 +123,7 @@ def test_nothing_is_left_behind(sitting: Sitting, toy: Toy, leftovers: Leftovers
 
 
 def test_a_suite_that_hangs_ends_at_its_limit_and_the_next_commit_is_measured(toy: Toy, leftovers: Leftovers) -> None:
-    settings = toy.settings(measure={"rounds": 1, "timeout": 4.0}, guards={})
+    settings = toy.settings(measure={"rounds": 1, "timeout": 4.0, "launch_method": "spawn"}, guards={})
     started = time.monotonic()
     hung, good = agent.measure(toy.request(settings=settings), [toy.hashes["hangs"], toy.hashes["good"]])
     assert isinstance(hung, Failed)
@@ -151,13 +151,13 @@ from pathlib import Path
 from perfsvc.runner import agent
 from perfsvc.settings import Settings
 settings = Settings.load(None, home=Path(sys.argv[2]))
-request = agent.Request(Path(sys.argv[1]), settings, python=Path(sys.executable), guards=False)
-list(agent.measure(request, [sys.argv[3]], progress=lambda told: print(told.stage, told.text, flush=True)))
+request = agent.Request(Path(sys.argv[1]), settings, python=Path(sys.argv[3]), guards=False)
+list(agent.measure(request, [sys.argv[4]], progress=lambda told: print(told.stage, told.text, flush=True)))
 """
 
 
 def test_what_a_killed_runner_left_is_cleared_by_the_next(toy: Toy, leftovers: Leftovers) -> None:
-    command = [sys.executable, "-c", RUNNER, str(toy.folder), str(toy.home), toy.hashes["hangs"]]
+    command = [sys.executable, "-c", RUNNER, str(toy.folder), str(toy.home), str(toy.python), toy.hashes["hangs"]]
     runner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert runner.stdout is not None
     assert any(line.startswith("benchmarks") for line in runner.stdout)
@@ -172,19 +172,19 @@ def test_what_a_killed_runner_left_is_cleared_by_the_next(toy: Toy, leftovers: L
     assert list((toy.home / "work" / "cpu").iterdir()) == []
 
 
-def test_a_suite_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
-    toy = Toy(tmp_path)
-    toy.write("benchmarks/odd.py", "raise ImportError('the suite is broken on purpose')\n")
-    toy.commit("broken suite")
-    (failed,) = agent.measure(toy.request(guards=False), [toy.hashes["good"]])
+def test_a_suite_that_cannot_be_imported_says_why(tmp_path: Path, toy: Toy) -> None:
+    mine = Toy(tmp_path, toy.python)
+    mine.write("benchmarks/odd.py", "raise ImportError('the suite is broken on purpose')\n")
+    mine.commit("broken suite")
+    (failed,) = agent.measure(mine.request(guards=False), [mine.hashes["good"]])
     assert isinstance(failed, Failed)
     assert "asv measured nothing in round 1" in failed.reason
     assert "the suite is broken on purpose" in failed.reason
 
 
-def test_a_folder_without_a_suite_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_suite_is_refused(tmp_path: Path, toy: Toy) -> None:
     with pytest.raises(RunnerError, match=r"no asv\.conf\.json"):
-        list(agent.measure(agent.Request(tmp_path, Toy(tmp_path).settings()), ["HEAD"]))
+        list(agent.measure(agent.Request(tmp_path, toy.settings()), ["HEAD"]))
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -10,6 +10,8 @@ from perfsvc.errors import RunnerError
 from perfsvc.model import Device
 from perfsvc.runner import machine
 
+from .conftest import Toy
+
 QUIET = {"load": [0.1, 0.1, 0.1], "memory_available": 8e9, "disk_free": 50e9}
 
 
@@ -20,13 +22,19 @@ def test_a_runners_name_is_safe_as_a_folder(monkeypatch: pytest.MonkeyPatch) -> 
     assert machine.default_name(Device.CPU) == "local-cpu"
 
 
-def test_the_fingerprint_is_the_same_twice_and_holds_no_path_of_the_environment() -> None:
+def test_the_fingerprint_is_the_same_twice_and_holds_no_path_of_the_environment(toy: Toy) -> None:
     variables = {"PATH": os.environ["PATH"], "HOME": "/somewhere", "OMP_NUM_THREADS": "1", "SECRET": "x"}
-    found = [machine.fingerprint(Path(sys.executable), variables) for _ in range(2)]
+    found = [machine.fingerprint(toy.python, variables) for _ in range(2)]
     assert found[0] == found[1]
     assert found[0]["packages"]["asv-runner"] == "0.3.2"
     assert found[0]["variables"] == {"OMP_NUM_THREADS": "1"}
-    assert str(Path(sys.executable).parent) not in json.dumps(found[0])
+    assert str(toy.python.parent) not in json.dumps(found[0])
+
+
+def test_torch_is_told_with_its_build_and_its_threads() -> None:
+    torch = pytest.importorskip("torch")
+    told = machine.fingerprint(Path(sys.executable), {**os.environ, "OMP_NUM_THREADS": "1"})["torch"]
+    assert (told["version"], told["git"], told["threads"]) == (torch.__version__, torch.version.git_version, 1)
 
 
 def test_a_python_that_is_not_there_is_named() -> None:
