@@ -2,7 +2,7 @@
 
 from benchmarks.cases import case
 from benchmarks.common import Timed, measures
-from benchmarks.workloads import GRIDS, HEAD_INPUTS, KERNEL_INPUTS, KERNEL_VARIANTS, MODULE_VARIANTS, grid
+from benchmarks.workloads import GRIDS, HEAD_INPUTS, KERNEL_INPUTS, KERNEL_VARIANTS, TIMED_MODULE_VARIANTS, grid
 
 #: Multiply-adds of every form count as two; what a causal kernel may leave out is not subtracted.
 HEAD_FLOPS = {
@@ -17,7 +17,7 @@ KERNEL_FLOPS = {
 class Forward(Timed):
     """A whole head: projections, mask, attention, output."""
 
-    params = (MODULE_VARIANTS, GRIDS[grid()]["head"])
+    params = (TIMED_MODULE_VARIANTS[grid()], GRIDS[grid()]["head"])
     param_names = ("variant", "input")
 
     @measures("time", unit="seconds", flops=HEAD_FLOPS)
