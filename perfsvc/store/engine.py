@@ -1,15 +1,16 @@
 """Open a database: SQLite made safe, or PostgreSQL; create it, upgrade it, refuse a newer one.
 
-SQLite: WAL, foreign keys, a busy timeout; writers take BEGIN IMMEDIATE (otherwise two that read before they write lose
-updates without an error), readers a plain BEGIN.
+One writer at a time, on both: writers that read before they write would otherwise lose each other's updates without an
+error. SQLite: BEGIN IMMEDIATE, in WAL, with foreign keys and a busy timeout. PostgreSQL: an advisory lock.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
+import math
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,29 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from perfsvc.errors import DatabaseVersionError, NotFound, SettingsError
 from perfsvc.store.tables import metadata
 
 BUSY_TIMEOUT_MS = 10_000
 
+#: The advisory lock that PostgreSQL's writers take, per database: "perf" in ASCII.
+WRITER_LOCK = 0x70657266
+
 
 def open_engine(url: str) -> Engine:
-    """An engine for `url`; for SQLite the file's folder is made. Nothing is created in the database."""
+    """An engine for `url`. Nothing is created, and nothing is connected to yet."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except ArgumentError:  # the text is not shown: it may hold a password
         raise SettingsError(
-            f"PERFSVC_DATABASE_URL: not a database URL: {url!r}; wanted sqlite:///PATH or postgresql://..."
+            "PERFSVC_DATABASE_URL: not a database URL; wanted sqlite:///PATH or postgresql://USER@HOST/NAME"
         ) from None
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed)
+        return create_engine(parsed, pool_pre_ping=True, json_serializer=_json)
+    engine = create_engine(parsed, json_serializer=_json)
 
     @event.listens_for(engine, "connect")
     def _prepare(raw: sqlite3.Connection, _: Any) -> None:
@@ -56,53 +58,105 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
+def _json(value: Any) -> str:
+    """Strict JSON: PostgreSQL refuses NaN and Infinity, and nobody can show them; they become null."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that writes: all of it, or nothing."""
+    """One transaction that writes: all of it, or nothing. The others who want to write wait."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        _wait_for_the_other_writers(connection)
         yield connection
+
+
+def _wait_for_the_other_writers(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One transaction that reads a single state of the store, however long it takes."""
-    with engine.connect() as connection, connection.begin():
-        yield connection
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin():
+            yield connection
 
 
 def upgrade(engine: Engine) -> bool:
-    """Create the tables or bring them to this version's; True if anything was done.
+    """Create the tables or bring them to this version's; True if anything was done. All of it, or nothing.
 
     A SQLite file with rows in it is copied to `NAME.before-REVISION` first.
     Raises: DatabaseVersionError when a newer perfsvc wrote it.
     """
-    found, wanted = revision(engine), head()
-    if found == wanted:
+    if file := sqlite_file(engine):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    found = revision(engine)
+    if found == head():
         return False
     _refuse_newer(engine, found)
     if found is not None:
         _keep_copy(engine, found)
-    with engine.connect().execution_options(writes=True) as connection:
-        sqlite = connection.dialect.name == "sqlite"
-        if sqlite:  # a batch migration rebuilds tables: with foreign keys on, it would empty their children
-            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-            connection.commit()
+    with (
+        engine.connect().execution_options(writes=True) as connection,
+        _without_foreign_keys(connection),
+        connection.begin(),
+    ):
+        _wait_for_the_other_writers(connection)
+        if _revision(connection) == head():  # another process was quicker
+            return False
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        if sqlite:
-            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-            connection.commit()
-            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
-            connection.commit()
-            if broken:
-                raise DatabaseVersionError(f"{engine.url!r}: after the upgrade {len(broken)} rows point at nothing")
+        _require_whole(connection)
     return True
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """SQLite's batch migrations rebuild tables: with foreign keys on, that would empty their children.
+
+    The pragma does nothing inside a transaction, so it goes to the driver, around it.
+    """
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, sqlite3.Connection):
+        yield
+        return
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys=ON")
+
+
+def _require_whole(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        raise DatabaseVersionError(
+            f"{connection.engine.url!r}: the upgrade would leave {len(broken)} rows pointing at nothing; it was undone"
+        )
 
 
 def require_current(engine: Engine) -> None:
     """Raises: NotFound when there is no database yet; DatabaseVersionError when it is older or newer than we are."""
-    found = revision(engine)
+    file = sqlite_file(engine)
+    found = None if file is not None and not file.exists() else revision(engine)
     if found == head():
         return
     if found is None:
@@ -113,13 +167,23 @@ def require_current(engine: Engine) -> None:
     )
 
 
+def sqlite_file(engine: Engine) -> Path | None:
+    """Where a SQLite database lies; None for others, and for one in memory."""
+    name = engine.url.database
+    return Path(name) if engine.dialect.name == "sqlite" and name and name != ":memory:" else None
+
+
 def revision(engine: Engine) -> str | None:
     """The revision that the database says it has; None: it is empty."""
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
-    except OperationalError as error:
+            return _revision(connection)
+    except DBAPIError as error:
         raise SettingsError(f"cannot open {engine.url!r}: {error.orig}") from None
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def head() -> str:
@@ -146,15 +210,14 @@ def _refuse_newer(engine: Engine, found: str | None) -> None:
 
 
 def _keep_copy(engine: Engine, found: str) -> None:
-    path = engine.url.database
-    if engine.dialect.name != "sqlite" or not path or path == ":memory:":
+    file = sqlite_file(engine)
+    if file is None:
         return
-    with engine.connect() as connection:
-        connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-    shutil.copy2(path, f"{path}.before-{found}")
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(f"{file}.before-{found}")) as copy:
+        source.backup(copy)  # one consistent state, whoever writes meanwhile
 
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     return config

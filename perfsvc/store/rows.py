@@ -131,6 +131,7 @@ class ChangeRow:
     first_bad: CommitRow
     alert: int | None
     found_at: datetime
+    environment_moved: bool = False  #: what was found on the machine moved where the level moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,21 @@ class AlertDetail:
     changes: tuple[ChangeRow, ...]  #: worst first
     guards: tuple[AlertGuardRow, ...]
     events: tuple[AlertEventRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRow:
+    """A message in the outbox. It waits (`next_at`), has left (`sent_at`), or was given up (neither)."""
+
+    id: int
+    channel: str
+    title: str
+    body: str
+    tries: int
+    created_at: datetime
+    next_at: datetime | None
+    sent_at: datetime | None
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,12 @@ Seconds and bytes are SI, ratios are ratios, times are UTC. A name is the same h
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     Double,
-    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -26,11 +19,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
 
 from perfsvc import model
+from perfsvc.store.columns import facts, key, link, moment, text, words
 
 metadata = MetaData(
     naming_convention={
@@ -41,66 +34,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An aware time. SQLite drops the zone, so it is kept as UTC and given back as UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a time without a zone: {value!r}")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def words(enum: type[StrEnum], name: str) -> Enum:
-    """A column of one of the model's words, checked by the database too."""
-    return Enum(
-        enum,
-        native_enum=False,
-        create_constraint=True,
-        name=name,
-        length=30,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
-
-def key() -> Column[int]:
-    return Column("id", Integer, primary_key=True)
-
-
-def link(name: str, target: str, *, required: bool = True, cascade: bool = False, index: bool = False) -> Column[int]:
-    """A foreign key; `cascade`: goes when its parent goes."""
-    return Column(
-        name,
-        Integer,
-        ForeignKey(f"{target}.id", ondelete="CASCADE" if cascade else None),
-        nullable=not required,
-        index=index,
-    )
-
-
-def text(name: str, **options: Any) -> Column[str]:
-    return Column(name, Text, nullable=False, default="", **options)
-
-
-def facts(name: str) -> Column[Any]:
-    """A small JSON object that is shown, never searched."""
-    return Column(name, JSON, nullable=False, default=dict)
-
-
-def moment(name: str, *, required: bool = False, index: bool = False) -> Column[datetime]:
-    return Column(name, UTCDateTime, nullable=not required, index=index)
-
 
 project = Table(
     "project",
@@ -377,6 +310,7 @@ change = Table(
     Column("n_before", Integer, nullable=False),
     Column("n_after", Integer, nullable=False),
     Column("flags", JSON, nullable=False, default=list),
+    Column("environment_moved", Boolean, nullable=False, default=False),  # where the level moved, too
     text("explanation"),
     link("alert_id", "alert", required=False, index=True),
     moment("found_at", required=True),

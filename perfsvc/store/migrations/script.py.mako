@@ -4,7 +4,7 @@ ${imports if imports else ""}
 import sqlalchemy as sa
 from alembic import op
 
-import perfsvc.store.tables
+import perfsvc.store.columns
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

@@ -1,8 +1,9 @@
 """Every reading question, one function each, one or two statements each. Pages, API and command line share them."""
 
-from perfsvc.store.queries.alerts import alert, alert_guards, alerts, changes
+from perfsvc.store.queries.alerts import alert, alert_guards, alerts, changes, guards_of_alerts
 from perfsvc.store.queries.catalog import commits, find_commit, project, projects, runners
 from perfsvc.store.queries.measured import commits_of_job, measured_commits
+from perfsvc.store.queries.outbox import due_notifications, notifications
 from perfsvc.store.queries.runs import (
     guard_history,
     guards,
@@ -21,14 +22,17 @@ __all__ = [
     "changes",
     "commits",
     "commits_of_job",
+    "due_notifications",
     "find_commit",
     "guard_history",
     "guards",
+    "guards_of_alerts",
     "job",
     "jobs",
     "last_stored_at",
     "measured_commits",
     "newest_run_id",
+    "notifications",
     "one_series",
     "points",
     "points_of",

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select, tuple_
 
 from perfsvc.errors import NotFound
-from perfsvc.model import AlertState, ChangeState, label
+from perfsvc.model import AlertKind, AlertState, ChangeState, label
 from perfsvc.store import tables as t
 from perfsvc.store.queries.catalog import commit_columns, commit_row
-from perfsvc.store.rows import (
-    AlertDetail,
-    AlertEventRow,
-    AlertGuardRow,
-    AlertRow,
-    ChangeRow,
-    CommitRow,
-)
+from perfsvc.store.rows import AlertDetail, AlertEventRow, AlertGuardRow, AlertRow, ChangeRow, CommitRow
 
 _good = t.commit.alias("good")
 _bad = t.commit.alias("bad")
@@ -31,6 +25,7 @@ def changes(
     project_id: int,
     *,
     series_id: int | None = None,
+    series_ids: Sequence[int] | None = None,
     alert_id: int | None = None,
     states: Iterable[ChangeState] | None = None,
 ) -> list[ChangeRow]:
@@ -55,6 +50,8 @@ def changes(
     )
     if series_id is not None:
         query = query.where(t.change.c.series_id == series_id)
+    if series_ids is not None:
+        query = query.where(t.change.c.series_id.in_(series_ids))
     if alert_id is not None:
         query = query.where(t.change.c.alert_id == alert_id)
     if states is not None:
@@ -75,7 +72,7 @@ def changes(
 def _size(row: ChangeRow) -> float:
     """How far from no change, whichever way: 2.0 and 0.5 are alike."""
     if row.ratio is None or row.ratio <= 0:
-        return float("inf")
+        return math.inf
     return max(row.ratio, 1 / row.ratio)
 
 
@@ -105,13 +102,14 @@ def _change(r: Row[Any]) -> ChangeRow:
         first_bad=commit_row(r, "bad_"),
         alert=r.alert_id,
         found_at=r.found_at,
+        environment_moved=r.environment_moved,
     )
 
 
 def alerts(
     tx: Connection, project_id: int | None = None, *, states: Iterable[AlertState] | None = None
 ) -> list[AlertRow]:
-    """Newest first; wrong results before slow ones."""
+    """Wrong results first, then the worst; of equals the newest."""
     query = _alert_query()
     if project_id is not None:
         query = query.where(t.alert.c.project_id == project_id)
@@ -120,20 +118,18 @@ def alerts(
     found = tx.execute(query).all()
     machines = _alert_machines(tx, [r.id for r in found])
     rows = [_alert(r, machines.get(r.id, ())) for r in found]
-    return sorted(rows, key=lambda a: (a.kind != "wrong result", -(a.worst_ratio or 0), -a.id))
+    return sorted(rows, key=lambda a: (a.kind is not AlertKind.WRONG, -(a.worst_ratio or math.inf), -a.id))
 
 
 def _alert_query() -> Select[Any]:
-    n_changes = select(func.count()).where(t.change.c.alert_id == t.alert.c.id).scalar_subquery()
+    counted = (t.change.c.alert_id == t.alert.c.id, t.change.c.state != ChangeState.WITHDRAWN)
+    n_changes = select(func.count()).select_from(t.change).where(*counted).scalar_subquery()
     n_guards = select(func.count()).where(t.alert_guard.c.alert_id == t.alert.c.id).scalar_subquery()
-    in_range = (
-        select(func.count())
-        .where(
-            t.commit.c.project_id == t.alert.c.project_id,
-            t.commit.c.position > _good.c.position,
-            t.commit.c.position <= _bad.c.position,
-        )
-        .scalar_subquery()
+    of_project = select(func.count()).where(t.commit.c.project_id == t.alert.c.project_id)
+    in_range = case(
+        (_good.c.position.is_not(None), of_project.where(_on_line_between(_good, _bad)).scalar_subquery()),
+        (_good.c.id.is_not(None), of_project.where(_dated_between(_good, _bad)).scalar_subquery()),
+        else_=0,
     )
     return (
         select(
@@ -148,6 +144,20 @@ def _alert_query() -> Select[Any]:
         .join(t.project, t.project.c.id == t.alert.c.project_id)
         .outerjoin(_good, _good.c.id == t.alert.c.last_good_id)
         .outerjoin(_bad, _bad.c.id == t.alert.c.first_bad_id)
+    )
+
+
+def _on_line_between(good: Any, bad: Any) -> ColumnElement[bool]:
+    """After the last good commit, up to the first bad one, along the line."""
+    return and_(t.commit.c.position > good.c.position, t.commit.c.position <= bad.c.position)
+
+
+def _dated_between(good: Any, bad: Any) -> ColumnElement[bool]:
+    """The same where git's order is not known."""
+    place = tuple_(t.commit.c.authored_at, t.commit.c.hash)
+    return and_(
+        place > tuple_(good.c.authored_at, good.c.hash),
+        place <= tuple_(bad.c.authored_at, bad.c.hash),
     )
 
 
@@ -204,43 +214,49 @@ def alert(tx: Connection, alert_id: int) -> AlertDetail:
 
 
 def alert_guards(tx: Connection, alert_id: int) -> list[AlertGuardRow]:
+    return guards_of_alerts(tx, [alert_id]).get(alert_id, [])
+
+
+def guards_of_alerts(tx: Connection, alert_ids: Sequence[int]) -> dict[int, list[AlertGuardRow]]:
+    """The guards that failed in each of these alerts."""
     query = (
         select(t.alert_guard, *commit_columns(_good, "good_"), *commit_columns(_bad, "bad_"))
         .outerjoin(_good, _good.c.id == t.alert_guard.c.last_good_id)
         .join(_bad, _bad.c.id == t.alert_guard.c.first_bad_id)
-        .where(t.alert_guard.c.alert_id == alert_id)
+        .where(t.alert_guard.c.alert_id.in_(alert_ids))
         .order_by(t.alert_guard.c.guard, t.alert_guard.c.test, t.alert_guard.c.machine)
     )
-    return [
-        AlertGuardRow(
-            machine=r.machine,
-            guard=r.guard,
-            test=r.test,
-            variant=r.variant,
-            error=r.error,
-            tolerance=r.tolerance,
-            message=r.message,
-            last_good=commit_row(r, "good_") if r.good_id else None,
-            first_bad=commit_row(r, "bad_"),
-            recovered_at=r.recovered_at,
-        )
-        for r in tx.execute(query)
-    ]
+    found: dict[int, list[AlertGuardRow]] = defaultdict(list)
+    for row in tx.execute(query):
+        found[row.alert_id].append(_guard(row))
+    return dict(found)
+
+
+def _guard(r: Row[Any]) -> AlertGuardRow:
+    return AlertGuardRow(
+        machine=r.machine,
+        guard=r.guard,
+        test=r.test,
+        variant=r.variant,
+        error=r.error,
+        tolerance=r.tolerance,
+        message=r.message,
+        last_good=commit_row(r, "good_") if r.good_id else None,
+        first_bad=commit_row(r, "bad_"),
+        recovered_at=r.recovered_at,
+    )
 
 
 def _commits_between(tx: Connection, project_id: int, good: CommitRow | None, bad: CommitRow | None) -> list[CommitRow]:
     """The range that a change can come from, oldest first: after the last good one, up to the first bad one."""
-    if bad is None:
-        return []
-    if good is None or good.position is None or bad.position is None:
-        return [bad]
+    if bad is None or good is None:
+        return [] if bad is None else [bad]
+    on_line = good.position is not None
+    between = (_on_line_between if on_line else _dated_between)(_good, _bad)
     query = (
         select(*commit_columns(t.commit))
-        .where(
-            t.commit.c.project_id == project_id,
-            t.commit.c.position > good.position,
-            t.commit.c.position <= bad.position,
-        )
-        .order_by(t.commit.c.position)
+        .where(_good.c.id == good.id, _bad.c.id == bad.id)
+        .where(t.commit.c.project_id == project_id, between)
+        .order_by(*((t.commit.c.position,) if on_line else (t.commit.c.authored_at, t.commit.c.hash)))
     )
-    return [commit_row(row) for row in tx.execute(query)]
+    return [commit_row(row) for row in tx.execute(query)] or [bad]

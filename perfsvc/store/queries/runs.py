@@ -11,11 +11,7 @@ from perfsvc.errors import NotFound
 from perfsvc.model import JobState, Outcome
 from perfsvc.store import tables as t
 from perfsvc.store.queries.catalog import commit_columns, commit_order, commit_row
-from perfsvc.store.rows import (
-    GuardRow,
-    JobRow,
-    RunRow,
-)
+from perfsvc.store.rows import GuardRow, JobRow, RunRow
 
 
 def runs(tx: Connection, project_id: int, *, machine: str | None = None, limit: int = 100) -> list[RunRow]:
@@ -126,9 +122,18 @@ def _job(r: Row[Any]) -> JobRow:
 
 
 def guard_history(
-    tx: Connection, project_id: int, *, machine: str | None = None, test: str | None = None
+    tx: Connection,
+    project_id: int,
+    *,
+    machine: str | None = None,
+    test: str | None = None,
+    outcomes: Iterable[Outcome] | None = None,
+    ever_failed: bool = False,
 ) -> list[GuardRow]:
-    """Every guard at every commit, in the order of the series; of several runs of a commit the newest speaks."""
+    """Every guard at every commit, in the order of the series; of several runs of a commit the newest speaks.
+
+    outcomes: the others count as not there. ever_failed: only guards that failed at some commit, on some machine.
+    """
     query = (
         select(t.guard_result, t.run.c.machine, *commit_columns(t.commit, "commit_"))
         .join(t.run, t.run.c.id == t.guard_result.c.run_id)
@@ -140,6 +145,10 @@ def guard_history(
         query = query.where(t.run.c.machine == machine)
     if test:
         query = query.where(t.guard_result.c.test == test)
+    if outcomes is not None:
+        query = query.where(t.guard_result.c.outcome.in_(list(outcomes)))
+    if ever_failed:
+        query = query.where(t.guard_result.c.test.in_(_failed_tests(project_id)))
     newest: dict[tuple[str, str, int], GuardRow] = {}
     for r in tx.execute(query):
         newest[(r.machine, r.test, r.commit_id)] = GuardRow(
@@ -160,6 +169,14 @@ def guard_history(
     return sorted(newest.values(), key=lambda g: (commit_order(g.commit), g.guard, g.test, g.machine))
 
 
+def _failed_tests(project_id: int) -> Select[Any]:
+    return (
+        select(t.guard_result.c.test)
+        .join(t.run, t.run.c.id == t.guard_result.c.run_id)
+        .where(t.run.c.project_id == project_id, t.guard_result.c.outcome == Outcome.FAILED)
+    )
+
+
 def guards(tx: Connection, project_id: int, *, machine: str | None = None) -> list[GuardRow]:
     """The newest result of each guard on each machine; failed ones first."""
     latest: dict[tuple[str, str], GuardRow] = {}
@@ -172,7 +189,7 @@ def guards(tx: Connection, project_id: int, *, machine: str | None = None) -> li
 def last_stored_at(tx: Connection, project_id: int) -> dict[str, Any]:
     """Machine -> when its newest run was stored."""
     query = select(t.run.c.machine, func.max(t.run.c.stored_at)).where(t.run.c.project_id == project_id)
-    return dict(tx.execute(query.group_by(t.run.c.machine)).tuples().all())
+    return {row[0]: row[1] for row in tx.execute(query.group_by(t.run.c.machine))}
 
 
 def newest_run_id(tx: Connection) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, func, select
@@ -14,10 +16,7 @@ from perfsvc.errors import NotFound
 from perfsvc.model import Verdict
 from perfsvc.store import tables as t
 from perfsvc.store.queries.catalog import commit_columns, commit_row
-from perfsvc.store.rows import (
-    PointRow,
-    SeriesRow,
-)
+from perfsvc.store.rows import CommitRow, PointRow, SeriesRow
 
 
 def _series_query() -> Select[Any]:
@@ -78,9 +77,12 @@ def series(
     machine: str | None = None,
     verdicts: Iterable[Verdict] | None = None,
     match: str | None = None,
+    ids: Sequence[int] | None = None,
 ) -> list[SeriesRow]:
-    """The series of a project with their latest state. `match`: a part of the benchmark's name."""
+    """The series of a project with their latest state. `match`: a part of the benchmark's name; `ids`: only these."""
     query = _series_query().where(t.series.c.project_id == project_id)
+    if ids is not None:
+        query = query.where(t.series.c.id.in_(ids))
     if machine:
         query = query.where(t.series.c.machine == machine)
     if verdicts is not None:
@@ -113,49 +115,79 @@ def verdict_counts(tx: Connection, project_id: int) -> dict[str, dict[Verdict, i
     return dict(counts)
 
 
+# --- points -----------------------------------------------------------------------------------------------------------
+
+#: Series a statement; SQLite takes 999 values at least.
+CHUNK = 500
+
+#: Up to so many series ask for their own runs only; more ask for all of the project's.
+FEW = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a point needs to know of a run."""
+
+    commit: CommitRow
+    environment: str
+    measured_at: datetime
+
+
 def points(tx: Connection, series_id: int) -> list[PointRow]:
     """A series in order, one point a commit: the median over its runs. Excluded runs are left out."""
     return points_of(tx, [series_id]).get(series_id, [])
 
 
 def points_of(tx: Connection, series_ids: Sequence[int]) -> dict[int, list[PointRow]]:
-    """`points` for many series of one project with one statement per 500."""
+    """`points` for many series of one project; a series without a run that counts is not in it."""
     found: dict[int, list[PointRow]] = {}
-    for start in range(0, len(series_ids), 500):
-        found |= _points_of(tx, series_ids[start : start + 500])
+    for start in range(0, len(series_ids), CHUNK):
+        found |= _points_of(tx, series_ids[start : start + CHUNK])
     return found
 
 
 def _points_of(tx: Connection, series_ids: Sequence[int]) -> dict[int, list[PointRow]]:
-    query = (
-        select(
-            t.measurement,
-            *commit_columns(t.commit, "commit_"),
-            t.run.c.started_at,
-            t.run.c.stored_at,
-            t.environment.c.digest,
-        )
-        .join(t.run, t.run.c.id == t.measurement.c.run_id)
-        .join(t.commit, t.commit.c.id == t.run.c.commit_id)
-        .outerjoin(t.environment, t.environment.c.id == t.run.c.environment_id)
-        .where(t.measurement.c.series_id.in_(series_ids), t.run.c.excluded.is_(None))
-        .order_by(t.run.c.id)
-    )
-    grouped: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for row in tx.execute(query):
-        grouped[row.series_id][row.commit_id].append(row)
-    if not grouped:
-        return {}
-    ordered = _ordered_by_git(tx, series_ids[0])
+    runs = _runs_of(tx, series_ids)
+    m = t.measurement.c
+    query = select(m.series_id, m.run_id, m.value, m.q25, m.q75, m.wrong, m.skip).where(m.series_id.in_(series_ids))
+    by_commit: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for row in tx.execute(query.order_by(m.series_id, m.run_id)):
+        run = runs.get(row.run_id)
+        if run is not None:
+            by_commit[row.series_id][run.commit.id].append(row)
+    by_git = bool(by_commit) and _ordered_by_git(tx, series_ids[0])
     return {
-        series_id: _in_order([_point(rows) for rows in by_commit.values()], ordered)
-        for series_id, by_commit in grouped.items()
+        series_id: _in_order([_point(rows, runs) for rows in commits.values()], by_git)
+        for series_id, commits in by_commit.items()
     }
 
 
+def _runs_of(tx: Connection, series_ids: Sequence[int]) -> dict[int, _Run]:
+    """The runs that count, by id: those of a few series, or all of their project."""
+    query = (
+        select(t.run.c.id.label("run"), t.run.c.started_at, t.run.c.stored_at, t.environment.c.digest)
+        .add_columns(*commit_columns(t.commit, "commit_"))
+        .join(t.commit, t.commit.c.id == t.run.c.commit_id)
+        .outerjoin(t.environment, t.environment.c.id == t.run.c.environment_id)
+        .where(t.run.c.excluded.is_(None))
+    )
+    if len(series_ids) <= FEW:
+        mine = select(t.measurement.c.run_id).where(t.measurement.c.series_id.in_(series_ids))
+        query = query.where(t.run.c.id.in_(mine))
+    else:
+        query = query.where(t.run.c.project_id == _project_of(series_ids[0]))
+    return {
+        row.run: _Run(commit_row(row, "commit_"), row.digest or "", row.started_at or row.stored_at)
+        for row in tx.execute(query)
+    }
+
+
+def _project_of(series_id: int) -> Any:
+    return select(t.series.c.project_id).where(t.series.c.id == series_id).scalar_subquery()
+
+
 def _ordered_by_git(tx: Connection, series_id: int) -> bool:
-    project_id = select(t.series.c.project_id).where(t.series.c.id == series_id).scalar_subquery()
-    on_line = exists().where(t.commit.c.project_id == project_id, t.commit.c.position.is_not(None))
+    on_line = exists().where(t.commit.c.project_id == _project_of(series_id), t.commit.c.position.is_not(None))
     return bool(tx.execute(select(on_line)).scalar())
 
 
@@ -166,19 +198,25 @@ def _in_order(rows: list[PointRow], ordered_by_git: bool) -> list[PointRow]:
     return sorted(rows, key=lambda p: (p.commit.authored_at, p.commit.hash))
 
 
-def _point(rows: list[Any]) -> PointRow:
+def _point(rows: list[Any], runs: Mapping[int, _Run]) -> PointRow:
     """The runs of one commit as one point. A skip counts only where no run has a value; wrong as soon as one run is."""
     valued = [r for r in rows if r.value is not None]
     newest = (valued or rows)[-1]
-    quartiles = [(r.q25, r.q75) for r in valued if r.q25 is not None and r.q75 is not None]
+    run = runs[newest.run_id]
     return PointRow(
-        commit=commit_row(newest, "commit_"),
-        value=statistics.median(r.value for r in valued) if valued else None,
-        q25=statistics.median(a for a, _ in quartiles) if quartiles else None,
-        q75=statistics.median(b for _, b in quartiles) if quartiles else None,
+        commit=run.commit,
+        value=_median([r.value for r in valued]),
+        q25=_median([r.q25 for r in valued if r.q25 is not None and r.q75 is not None]),
+        q75=_median([r.q75 for r in valued if r.q25 is not None and r.q75 is not None]),
         runs=tuple(r.run_id for r in rows),
         wrong=any(r.wrong for r in rows),
         skip="" if valued else newest.skip,
-        environment=newest.digest or "",
-        measured_at=newest.started_at or newest.stored_at,
+        environment=run.environment,
+        measured_at=run.measured_at,
     )
+
+
+def _median(values: list[float]) -> float | None:
+    if len(values) <= 1:
+        return values[0] if values else None
+    return statistics.median(values)

@@ -1,5 +1,5 @@
-"""Everything that changes the store, by noun: catalog (projects, runners, commits), runs, judging, jobs."""
+"""Everything that changes the store, by noun; catalog: projects, runners, commits."""
 
-from perfsvc.store.writes import catalog, jobs, judging, runs
+from perfsvc.store.writes import alerts, catalog, jobs, judging, outbox, runs
 
-__all__ = ["catalog", "jobs", "judging", "runs"]
+__all__ = ["alerts", "catalog", "jobs", "judging", "outbox", "runs"]

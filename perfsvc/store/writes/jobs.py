@@ -81,8 +81,8 @@ def _moved(tx: Connection, job_id: int, attempt: int, found: JobState, /, **colu
 
 
 def release(tx: Connection, job_id: int, attempt: int, *, message: str) -> bool:
-    """running -> queued for the next attempt, at once: the runner says itself that it cannot go on."""
-    columns = {"attempt": attempt + 1, "lease_until": None, "delivered_at": None, "started_at": None}
+    """running -> queued for the next attempt: the runner fell silent, or says itself that it cannot go on."""
+    columns = {"attempt": attempt + 1, "lease_until": None, "delivered_at": None, "started_at": None, "done": 0.0}
     return _moved(tx, job_id, attempt, JobState.RUNNING, state=JobState.QUEUED, message=message, **columns)
 
 
@@ -101,20 +101,21 @@ def mark_delivered(tx: Connection, job_id: int, now: datetime) -> None:
 
 
 def reap(tx: Connection, *, now: datetime, max_attempts: int) -> list[int]:
-    """Running jobs whose lease is over: queued for the next attempt, or failed after the last. Ids of the queued."""
+    """Jobs whose lease is over: queued again, failed after the last attempt, or cancelled. Ids of the queued."""
     expired = tx.execute(
-        select(t.job.c.id, t.job.c.attempt).where(t.job.c.state == JobState.RUNNING, t.job.c.lease_until < now)
+        select(t.job.c.id, t.job.c.attempt, t.job.c.cancel_requested).where(
+            t.job.c.state == JobState.RUNNING, t.job.c.lease_until < now
+        )
     ).all()
     again: list[int] = []
-    for job_id, attempt in expired:
-        if attempt >= max_attempts:
+    for job_id, attempt, cancelled in expired:
+        if cancelled:
+            finish(tx, job_id, attempt, JobState.CANCELLED, message="cancelled; the runner fell silent", now=now)
+        elif attempt >= max_attempts:
             silence = f"no word from the runner in {attempt} attempts"
             finish(tx, job_id, attempt, JobState.FAILED, message=silence, now=now)
-        else:
-            columns = {"attempt": attempt + 1, "lease_until": None, "delivered_at": None, "started_at": None}
-            lost = f"attempt {attempt} fell silent; waiting for the next"
-            if _moved(tx, job_id, attempt, JobState.RUNNING, state=JobState.QUEUED, message=lost, **columns):
-                again.append(job_id)
+        elif release(tx, job_id, attempt, message=f"attempt {attempt} fell silent; waiting for the next"):
+            again.append(job_id)
     return again
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from perfsvc.model import Benchmark, Environment, GuardResult, Measurement, Metric, Outcome, RunReport, Skip, label
 from perfsvc.store import tables as t
@@ -21,6 +22,9 @@ Overrule = Callable[[str, Metric], Metric]
 
 Case = tuple[str, tuple[str, ...]]  # benchmark, params
 
+#: Benchmark's id, params, metric's name and unit. Direction and exactness may be told otherwise later: same series.
+SeriesIdentity = tuple[int, str, str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -28,13 +32,33 @@ class Kept:
     new: bool  #: False: the very same content was there already
 
 
+@dataclass(slots=True)
+class Shelf:
+    """Ids that one ingest has looked up already. It knows nothing of a transaction that was undone: make a new one."""
+
+    benchmarks: dict[tuple[str, str], tuple[int, Benchmark]] = field(default_factory=dict)  #: by name and version
+    metrics: dict[Metric, int] = field(default_factory=dict)
+    series: dict[str, dict[SeriesIdentity, tuple[int, int]]] = field(default_factory=dict)  #: by machine; id, metric
+
+
 def known_hashes(tx: Connection, project_id: int) -> set[str]:
     """Content hashes of every run that is kept: what need not be read again."""
     return set(tx.execute(select(t.run.c.content_hash).where(t.run.c.project_id == project_id)).scalars())
 
 
-def keep_run(tx: Connection, project_id: int, report: RunReport, *, overrule: Overrule, now: datetime) -> Kept:
-    """Store a run with its measurements, skips, guards and facts. It waits for judgement (`run.judged_at`)."""
+def keep_run(
+    tx: Connection,
+    project_id: int,
+    report: RunReport,
+    *,
+    overrule: Overrule,
+    now: datetime,
+    shelf: Shelf | None = None,
+) -> Kept:
+    """Store a run with its measurements, skips, guards and facts. It waits for judgement (`run.judged_at`).
+
+    shelf: given anew to each call of one ingest, it saves the look-ups.
+    """
     commit_id = keep_commit(tx, project_id, report.commit)
     identity = {
         "project_id": project_id,
@@ -49,17 +73,29 @@ def keep_run(tx: Connection, project_id: int, report: RunReport, *, overrule: Ov
     if kept is not None and kept.content_hash == report.content_hash:
         return Kept(kept.id, new=False)
     columns = identity | _run_columns(tx, report, now)
+    series = _series_ids(tx, project_id, report, overrule, shelf or Shelf())
     if kept is None:
         run_id = int(tx.execute(insert(t.run).values(columns).returning(t.run.c.id)).scalar_one())
     else:
         run_id = kept.id
-        for child in (t.measurement, t.guard_result, t.fact):
-            tx.execute(delete(child).where(child.c.run_id == run_id))
+        _empty(tx, run_id, set(series.values()))
         tx.execute(update(t.run).where(t.run.c.id == run_id).values(columns))
-    _keep_values(tx, project_id, run_id, report, overrule)
+    _keep_values(tx, run_id, report, series)
     _keep_guards(tx, run_id, report.guards)
     _keep_facts(tx, run_id, report)
     return Kept(run_id, new=True)
+
+
+def _empty(tx: Connection, run_id: int, staying: set[int]) -> None:
+    """Make room for what the run holds now. Series that it holds no more are judged again through their other runs."""
+    held = tx.execute(select(t.measurement.c.series_id).where(t.measurement.c.run_id == run_id)).scalars()
+    gone = sorted(set(held) - staying)
+    for child in (t.measurement, t.guard_result, t.fact):
+        tx.execute(delete(child).where(child.c.run_id == run_id))
+    for series_id in gone:
+        newest = select(func.max(t.measurement.c.run_id)).where(t.measurement.c.series_id == series_id)
+        tx.execute(update(t.run).where(t.run.c.id == newest.scalar_subquery()).values(judged_at=None))
+        tx.execute(delete(t.series_state).where(t.series_state.c.series_id == series_id))
 
 
 def _run_columns(tx: Connection, report: RunReport, now: datetime) -> dict[str, Any]:
@@ -97,25 +133,33 @@ def _keep_environment(tx: Connection, environment: Environment | None, now: date
     return int(tx.execute(insert(t.environment).values(columns).returning(t.environment.c.id)).scalar_one())
 
 
-def _keep_values(tx: Connection, project_id: int, run_id: int, report: RunReport, overrule: Overrule) -> None:
-    series = _series_ids(tx, project_id, report, overrule)
-    wrong = [_covers(guard.covers) for guard in report.guards if guard.outcome is Outcome.FAILED]
+def _keep_values(tx: Connection, run_id: int, report: RunReport, series: dict[Case, int]) -> None:
+    failed = [_covers(guard.covers) for guard in report.guards if guard.outcome is Outcome.FAILED]
     rows: dict[int, dict[str, Any]] = {}
     items: tuple[Measurement | Skip, ...] = (*report.skips, *report.measurements)
     for item in items:  # a value wins over a skip of the same case
-        row: dict[str, Any] = {"series_id": series[(item.benchmark, item.params)], "run_id": run_id}
-        row["wrong"] = any(covers(label(item.benchmark, item.params)) for covers in wrong)
-        rows[row["series_id"]] = row | (_value(item) if isinstance(item, Measurement) else _no_value(item))
+        case = (item.benchmark, item.params)
+        row = _value(item) if isinstance(item, Measurement) else _no_value(item.reason)
+        wrong = bool(failed) and any(covers(label(*case)) for covers in failed)
+        if row["skip"] is None or series[case] not in rows:
+            rows[series[case]] = row | {"series_id": series[case], "run_id": run_id, "wrong": wrong}
     if rows:
         tx.execute(insert(t.measurement), list(rows.values()))
 
 
 def _value(item: Measurement) -> dict[str, Any]:
-    return {"value": item.value, "q25": item.q25, "q75": item.q75, "rounds": len(item.rounds) or None, "skip": None}
+    if not math.isfinite(item.value):
+        return _no_value(f"not a finite number: {item.value}")
+    quartiles = {"q25": _finite(item.q25), "q75": _finite(item.q75)}
+    return {"value": item.value, **quartiles, "rounds": len(item.rounds) or None, "skip": None}
 
 
-def _no_value(item: Skip) -> dict[str, Any]:
-    return {"value": None, "q25": None, "q75": None, "rounds": None, "skip": item.reason}
+def _no_value(reason: str) -> dict[str, Any]:
+    return {"value": None, "q25": None, "q75": None, "rounds": None, "skip": reason}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _covers(pattern: str) -> Callable[[str], bool]:
@@ -127,66 +171,102 @@ def _covers(pattern: str) -> Callable[[str], bool]:
     return lambda text: found.search(text) is not None
 
 
-def _series_ids(tx: Connection, project_id: int, report: RunReport, overrule: Overrule) -> dict[Case, int]:
+# --- series -----------------------------------------------------------------------------------------------------------
+
+
+def _series_ids(
+    tx: Connection, project_id: int, report: RunReport, overrule: Overrule, shelf: Shelf
+) -> dict[Case, int]:
     """The series of every case in the report; new ones are made."""
     cases = {(m.benchmark, m.params) for m in report.measurements} | {(s.benchmark, s.params) for s in report.skips}
     described = {benchmark.name: benchmark for benchmark in report.benchmarks}
-    benchmark_ids = _benchmark_ids(tx, project_id, [described[name] for name in sorted({name for name, _ in cases})])
-    metrics: dict[Case, Metric] = {case: overrule(label(*case), described[case[0]].metric) for case in cases}
-    metric_ids = {metric: _metric_id(tx, metric) for metric in set(metrics.values())}
-    wanted = {case: (benchmark_ids[case[0]], json.dumps(case[1]), metric_ids[metrics[case]]) for case in cases}
-    known = _known_series(tx, project_id, report.machine)
-    missing = sorted({key for key in wanted.values() if key not in known})
-    if missing:
-        columns = ("benchmark_id", "params", "metric_id")
-        rows = [
-            dict(zip(columns, key, strict=True)) | {"project_id": project_id, "machine": report.machine}
-            for key in missing
-        ]
-        tx.execute(insert(t.series), rows)
-        known = _known_series(tx, project_id, report.machine)
-    return {case: known[key] for case, key in wanted.items()}
+    benchmarks = {name: _benchmark_id(tx, project_id, described[name], shelf) for name in {name for name, _ in cases}}
+    metrics = {case: overrule(label(*case), described[case[0]].metric) for case in cases}
+    wanted = {case: _identity(benchmarks[case[0]], json.dumps(case[1]), metrics[case]) for case in cases}
+    metric_ids = {metric: _metric_id(tx, metric, shelf) for metric in set(metrics.values())}
+    told = {wanted[case]: metric_ids[metrics[case]] for case in cases}
+    known = shelf.series.get(report.machine)
+    if known is None or not told.keys() <= known.keys():
+        known = _make_series(tx, project_id, report.machine, told)
+        shelf.series[report.machine] = known
+    _retell(tx, known, told)
+    return {case: known[key][0] for case, key in wanted.items()}
 
 
-def _known_series(tx: Connection, project_id: int, machine: str) -> dict[tuple[int, str, int], int]:
-    rows = tx.execute(select(t.series).where(t.series.c.project_id == project_id, t.series.c.machine == machine))
-    return {(row.benchmark_id, row.params, row.metric_id): row.id for row in rows}
+def _identity(benchmark_id: int, params: str, metric: Metric) -> SeriesIdentity:
+    return benchmark_id, params, metric.name, metric.unit
 
 
-def _benchmark_ids(tx: Connection, project_id: int, benchmarks: list[Benchmark]) -> dict[str, int]:
-    ids: dict[str, int] = {}
-    for benchmark in benchmarks:
-        described = {"param_names": list(benchmark.param_names), "attributes": dict(benchmark.attributes)}
-        known = tx.execute(
-            select(t.benchmark).where(
-                t.benchmark.c.project_id == project_id,
-                t.benchmark.c.name == benchmark.name,
-                t.benchmark.c.version == benchmark.version,
-            )
-        ).first()
-        if known is None:
-            values = {"project_id": project_id, "name": benchmark.name, "version": benchmark.version, **described}
-            ids[benchmark.name] = int(
-                tx.execute(insert(t.benchmark).values(values).returning(t.benchmark.c.id)).scalar_one()
-            )
-            continue
-        ids[benchmark.name] = known.id
+def _make_series(
+    tx: Connection, project_id: int, machine: str, told: dict[SeriesIdentity, int]
+) -> dict[SeriesIdentity, tuple[int, int]]:
+    """All series of a machine, after those of `told` that were missing were made."""
+    known = _known_series(tx, project_id, machine)
+    missing = sorted(told.keys() - known.keys())
+    if not missing:
+        return known
+    same = {"project_id": project_id, "machine": machine}
+    rows = [same | {"benchmark_id": key[0], "params": key[1], "metric_id": told[key]} for key in missing]
+    tx.execute(insert(t.series), rows)
+    return _known_series(tx, project_id, machine)
+
+
+def _known_series(tx: Connection, project_id: int, machine: str) -> dict[SeriesIdentity, tuple[int, int]]:
+    query = (
+        select(
+            t.series.c.benchmark_id, t.series.c.params, t.metric.c.name, t.metric.c.unit, t.series.c.id, t.metric.c.id
+        )
+        .join(t.metric, t.metric.c.id == t.series.c.metric_id)
+        .where(t.series.c.project_id == project_id, t.series.c.machine == machine)
+    )
+    return {(row[0], row[1], row[2], row[3]): (row[4], row[5]) for row in tx.execute(query)}
+
+
+def _retell(tx: Connection, known: dict[SeriesIdentity, tuple[int, int]], told: dict[SeriesIdentity, int]) -> None:
+    """What counts as better may be told anew, by the suite or by perfsvc.toml: the series stays what it is."""
+    moved = {key: metric_id for key, metric_id in told.items() if known[key][1] != metric_id}
+    if not moved:
+        return
+    rows = [{"key": known[key][0], "metric_id": metric_id} for key, metric_id in moved.items()]
+    tx.execute(update(t.series).where(t.series.c.id == bindparam("key")), rows)
+    known |= {key: (known[key][0], metric_id) for key, metric_id in moved.items()}
+
+
+def _benchmark_id(tx: Connection, project_id: int, benchmark: Benchmark, shelf: Shelf) -> int:
+    shelved = shelf.benchmarks.get((benchmark.name, benchmark.version))
+    if shelved is not None and shelved[1] == benchmark:
+        return shelved[0]
+    described = {"param_names": list(benchmark.param_names), "attributes": dict(benchmark.attributes)}
+    known = tx.execute(
+        select(t.benchmark).where(
+            t.benchmark.c.project_id == project_id,
+            t.benchmark.c.name == benchmark.name,
+            t.benchmark.c.version == benchmark.version,
+        )
+    ).first()
+    if known is None:
+        values = {"project_id": project_id, "name": benchmark.name, "version": benchmark.version, **described}
+        found = int(tx.execute(insert(t.benchmark).values(values).returning(t.benchmark.c.id)).scalar_one())
+    else:
+        found = known.id
         if (known.param_names, known.attributes) != (described["param_names"], described["attributes"]):
-            tx.execute(update(t.benchmark).where(t.benchmark.c.id == known.id).values(described))
-    return ids
+            tx.execute(update(t.benchmark).where(t.benchmark.c.id == found).values(described))
+    shelf.benchmarks[(benchmark.name, benchmark.version)] = (found, benchmark)
+    return found
 
 
-def _metric_id(tx: Connection, metric: Metric) -> int:
-    columns: Mapping[str, Any] = {
-        "name": metric.name,
-        "unit": metric.unit,
-        "direction": metric.direction,
-        "exact": metric.exact,
-    }
-    known = tx.execute(select(t.metric.c.id).where(*(t.metric.c[k] == v for k, v in columns.items()))).scalar()
-    if known is not None:
-        return int(known)
-    return int(tx.execute(insert(t.metric).values(columns).returning(t.metric.c.id)).scalar_one())
+def _metric_id(tx: Connection, metric: Metric, shelf: Shelf) -> int:
+    if metric in shelf.metrics:
+        return shelf.metrics[metric]
+    columns = {"name": metric.name, "unit": metric.unit, "direction": metric.direction, "exact": metric.exact}
+    found = tx.execute(select(t.metric.c.id).where(*(t.metric.c[k] == v for k, v in columns.items()))).scalar()
+    if found is None:
+        found = tx.execute(insert(t.metric).values(columns).returning(t.metric.c.id)).scalar_one()
+    shelf.metrics[metric] = int(found)
+    return int(found)
+
+
+# --- what came with the values ----------------------------------------------------------------------------------------
 
 
 def _keep_guards(tx: Connection, run_id: int, guards: tuple[GuardResult, ...]) -> None:
@@ -199,8 +279,8 @@ def _keep_guards(tx: Connection, run_id: int, guards: tuple[GuardResult, ...]) -
             "variant": guard.variant,
             "device": guard.device,
             "dtype": guard.dtype,
-            "error": guard.error,
-            "tolerance": guard.tolerance,
+            "error": _number(guard.error),
+            "tolerance": _number(guard.tolerance),
             "covers": guard.covers,
             "message": guard.message,
         }
@@ -208,6 +288,11 @@ def _keep_guards(tx: Connection, run_id: int, guards: tuple[GuardResult, ...]) -
     }
     if rows:
         tx.execute(insert(t.guard_result), list(rows.values()))
+
+
+def _number(value: float | None) -> float | None:
+    """SQLite has no NaN and would keep nothing: an error that is not a number is beyond every tolerance."""
+    return math.inf if value is not None and math.isnan(value) else value
 
 
 def _keep_facts(tx: Connection, run_id: int, report: RunReport) -> None:
