@@ -7,11 +7,12 @@ commit after `after` up to `upto`: the untested ones and the first bad one.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from perfsvc.errors import TriageError
-from perfsvc.model import STANDING, AlertKind, AlertState, Cause
+from perfsvc.model import STANDING, AlertState, Cause
 
 #: Where a step starts among noisy points may be off by one commit; an exact change and a guard are where they are.
 BLUR = 1
@@ -19,11 +20,11 @@ BLUR = 1
 #: A level that has come back to within this share of the step (in log) is recovered.
 RECOVERED_SHARE = 0.35
 
-#: So many newest points must agree that a noisy series is back; an exact one needs one.
-RECOVERED_POINTS = 3
-
 #: What joins an accepted or dismissed alert reopens it when it is this much worse than what was decided on.
 REOPEN_RATIO = 1.05
+
+#: States that take no new findings: what comes after them is news.
+CLOSED = frozenset({AlertState.WITHDRAWN, AlertState.RESOLVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An alert as it is kept."""
+    """An alert as it is kept, with the findings that it has already."""
 
     id: int
-    kind: AlertKind
     state: AlertState
-    after: int
-    upto: int
-    badness: float = 1.0
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,66 +54,118 @@ class Group:
     alert: int | None
     after: int
     upto: int
-    findings: tuple[Finding, ...] = ()
-    state: AlertState = AlertState.OPEN
-    badness: float = 1.0
-    reopened: bool = field(default=False)
+    sharp: bool  #: the range is bound by something that is where it is
+    findings: tuple[Finding, ...]
+    joined: tuple[Finding, ...] = ()  #: those of `findings` that are new to the alert
+    reopened: bool = False
 
-    def takes(self, finding: Finding) -> bool:
-        slack = BLUR if finding.blurred else 0
-        return finding.after < self.upto + slack and self.after < finding.upto + slack
+    def distance(self, finding: Finding) -> tuple[int, int] | None:
+        """How far a finding is from the group, 0 = their ranges overlap; None: they are two stories."""
+        gap = max(finding.after - self.upto, self.after - finding.upto) + 1  # commits that lie between, or less than 1
+        blur = 0 if self.sharp and not finding.blurred else BLUR
+        return None if gap > blur else (max(gap, 0), abs(finding.upto - self.upto))
 
-    def with_(self, finding: Finding) -> Group:
-        """Join, and narrow the range to what both allow; a blurred finding narrows nothing that is sharp already."""
+    def narrowed(self, finding: Finding) -> Group:
+        """With the range that both allow. Beside a sharp finding a blurred one says nothing about the range."""
         after, upto = max(self.after, finding.after), min(self.upto, finding.upto)
-        if finding.blurred or after >= upto:
-            after, upto = self.after, self.upto
-        closed = self.state not in STANDING
-        reopened = self.reopened or (closed and finding.badness > self.badness * REOPEN_RATIO)
-        return replace(
-            self,
-            after=after,
-            upto=upto,
-            findings=(*self.findings, finding),
-            badness=max(self.badness, finding.badness),
-            reopened=reopened,
-        )
+        if self.sharp is finding.blurred or after >= upto:
+            mine = self.sharp or finding.blurred
+            after, upto = (self.after, self.upto) if mine else (finding.after, finding.upto)
+        sharp = self.sharp or not finding.blurred
+        return replace(self, after=after, upto=upto, sharp=sharp, findings=(*self.findings, finding))
 
 
 def group(findings: Iterable[Finding], kept: Sequence[Standing]) -> list[Group]:
-    """One group per range of commits. Overlapping ranges join, on whatever machine they were found, and narrow it.
+    """One group per range of commits: every kept alert that takes findings, with those that join it, and new ones.
 
-    An alert that was withdrawn or resolved takes no new findings: what comes after it is news.
+    Overlapping ranges join, on whatever machine they were found, and narrow the range to what all allow. An alert whose
+    own findings turn out to lie apart, since commits between were measured, keeps the first; the others are news.
     """
-    closed = (AlertState.WITHDRAWN, AlertState.RESOLVED)
-    groups = [Group(a.id, a.after, a.upto, state=a.state, badness=a.badness) for a in kept if a.state not in closed]
-    for finding in sorted(findings, key=lambda f: (f.blurred, f.upto - f.after, f.upto, str(f.key))):
-        place = next((i for i, one in enumerate(groups) if one.takes(finding)), None)
+    table = _Table()
+    news = list(findings)
+    for alert in sorted(kept, key=lambda a: a.id):
+        if alert.state not in CLOSED and alert.findings:
+            one, apart = _gathered(alert)
+            table.put(one)
+            news += apart
+    for finding in sorted(news, key=_order):
+        place = table.nearest(finding)
         if place is None:
-            groups.append(Group(None, finding.after, finding.upto, (finding,), badness=finding.badness))
+            table.put(_alone(None, finding, (finding,)))
         else:
-            groups[place] = groups[place].with_(finding)
-    return [one for one in groups if one.findings]
+            one = table.groups[place].narrowed(finding)
+            table.put(replace(one, joined=(*one.joined, finding)), place)
+    standing = {alert.id: alert for alert in kept}
+    return [one if one.alert is None else _reopened(one, standing[one.alert]) for one in table.groups]
 
 
-def is_recovered(before: float, after: float, newest: Sequence[float], *, exact: bool) -> bool:
-    """Has the level come back? `newest`: the series' last values, oldest first, all later than the change."""
-    wanted = 1 if exact else RECOVERED_POINTS
-    recent = newest[-wanted:]
-    if len(recent) < wanted:
-        return False
-    level = sorted(recent)[len(recent) // 2]
+class _Table:
+    """Groups, found by the commits of their ranges: a tree's whole history has thousands of both."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self._at: dict[int, set[int]] = defaultdict(set)
+
+    def put(self, one: Group, place: int | None = None) -> None:
+        """Add a group, or replace the one at `place`."""
+        if place is None:
+            place = len(self.groups)
+            self.groups.append(one)
+        self.groups[place] = one
+        for commit in range(one.after + 1, one.upto + 1):
+            self._at[commit].add(place)
+
+    def nearest(self, finding: Finding) -> int | None:
+        around = range(finding.after + 1 - BLUR, finding.upto + 1 + BLUR)
+        seen = {place for commit in around for place in self._at.get(commit, ())}
+        near = [(away, place) for place in seen if (away := self.groups[place].distance(finding)) is not None]
+        return min(near)[1] if near else None
+
+
+def _order(finding: Finding) -> tuple[bool, int, int, str]:
+    """The sharp and narrow ones first: they say where the others belong."""
+    return finding.blurred, finding.upto - finding.after, finding.upto, str(finding.key)
+
+
+def _alone(alert: int | None, finding: Finding, joined: tuple[Finding, ...] = ()) -> Group:
+    return Group(alert, finding.after, finding.upto, not finding.blurred, (finding,), joined)
+
+
+def _gathered(alert: Standing) -> tuple[Group, list[Finding]]:
+    """A kept alert with the range that its findings allow today, and those that do not belong to it any more.
+
+    Only what is sharp is let go: where a step starts is fitted anew each night, and wanders.
+    """
+    first, *others = sorted(alert.findings, key=_order)
+    one, apart = _alone(alert.id, first), []
+    for finding in others:
+        if finding.blurred or one.distance(finding) is not None:
+            one = one.narrowed(finding)
+        else:
+            apart.append(finding)
+    return one, apart
+
+
+def _reopened(one: Group, alert: Standing) -> Group:
+    """What joins an alert that was decided on reopens it, if it is worse than what the decision was about."""
+    decided = max((f.badness for f in alert.findings), default=1.0)
+    worse = any(f.badness > decided * REOPEN_RATIO for f in one.joined)
+    return replace(one, reopened=worse and alert.state not in STANDING)
+
+
+def is_recovered(before: float, after: float, level: float) -> bool:
+    """Is `level`, the newest that was found, back where `before` was, or better than that?"""
     if before > 0 and after > 0 and level > 0:
-        return abs(math.log(level / before)) <= RECOVERED_SHARE * abs(math.log(after / before))
-    return abs(level - before) <= RECOVERED_SHARE * abs(after - before)
+        return math.log(level / before) / math.log(after / before) <= RECOVERED_SHARE
+    return (level - before) / (after - before) <= RECOVERED_SHARE
 
 
 def cause_of(*, exact: bool, environment_moved: bool, canary_moved: bool) -> tuple[Cause, str]:
-    """Is it the code? With the reason in words."""
-    if environment_moved:
-        return Cause.ENVIRONMENT, "the environment moved between the last good and the first bad run"
+    """Is it the code? With the reason in words. `exact`: a deterministic count moved while the environment stood."""
     if exact:
         return Cause.CODE, "a deterministic count moved in an unchanged environment"
+    if environment_moved:
+        return Cause.ENVIRONMENT, "the environment moved between the last good and the first bad run"
     if canary_moved:
         return Cause.MACHINE, "the machine's own canary moved with it"
     return Cause.UNDECIDED, "timings moved and no deterministic count did; no experiment has confirmed it yet"
@@ -132,17 +182,22 @@ STEPS: dict[str, tuple[frozenset[AlertState], AlertState]] = {
 }
 
 #: Decisions that others will read later, and want to understand.
-NEEDS_REASON = frozenset({"accept", "dismiss"})
+NEEDS_REASON = frozenset({"accept", "dismiss", "exclude"})
 
 
 def step(state: AlertState, action: str, *, actor: str, reason: str) -> AlertState:
     """The state after `action`. Raises: TriageError when the state forbids it, or a name or reason is missing."""
-    if not actor.strip():
-        raise TriageError(f"{action} needs the name of who does it")
-    if action in NEEDS_REASON and not reason.strip():
-        raise TriageError(f"{action} needs a reason: the next one who looks will want to know why")
+    require_name_and_reason(action, actor=actor, reason=reason)
     allowed, after = STEPS[action]
     if state not in allowed:
         wanted = ", ".join(sorted(allowed))
         raise TriageError(f"cannot {action} an alert that is {state.value}; it must be {wanted}")
     return after
+
+
+def require_name_and_reason(action: str, *, actor: str, reason: str) -> None:
+    """Raises: TriageError."""
+    if not actor.strip():
+        raise TriageError(f"{action} needs the name of who does it")
+    if action in NEEDS_REASON and not reason.strip():
+        raise TriageError(f"{action} needs a reason: the next one who looks will want to know why")

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from perfsvc import decide, detect, judgement, notify
-from perfsvc.model import STANDING, AlertKind, ChangeState, Complaint, RunReport
+from perfsvc import decide, judgement, notify, wording
+from perfsvc.errors import NotFound
+from perfsvc.model import STANDING, AlertKind, ChangeKind, ChangeState, Complaint, RunReport
 from perfsvc.settings import Settings
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import AlertRow, ChangeRow
+from perfsvc.store.rows import AlertRow, ChangeRow, NotificationRow
+from perfsvc.store.writes.judging import ChangeToKeep, State, WaitingRun
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]  # done, of
+
+#: Whose points are in memory together.
+SERIES_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -42,12 +52,13 @@ def ingest(
 ) -> Ingested:
     """Keep what was read, a transaction a run: after a kill there are whole runs, or none."""
     result = Ingested()
+    shelf = writes.runs.Shelf()
     for report in reports:
         if isinstance(report, Complaint):
             result.complaints.append(report)
             continue
         with store.writing() as tx:
-            kept = writes.runs.keep_run(tx, project_id, report, overrule=settings.metric, now=now)
+            kept = writes.runs.keep_run(tx, project_id, report, overrule=settings.metric, now=now, shelf=shelf)
         if kept.new:
             result.new += 1
         else:
@@ -60,89 +71,124 @@ def process(
 ) -> Processed:
     """Judge every run that waits, open and move alerts, and put what people are to be told into the outbox.
 
-    One transaction: a kill leaves the runs waiting, and the next call does the same again. Twice changes nothing.
+    What it writes is one transaction: a kill leaves the runs waiting, and the next call does the same again. Twice
+    changes nothing. Judging only reads, so that others may write meanwhile; when they did, it is done again.
     """
-    with store.writing() as tx:
-        runs = writes.judging.waiting_runs(tx, project_id)
-        judged = _judge(tx, project_id, writes.judging.series_of_runs(tx, runs), settings, progress)
-        _keep_changes(tx, judged, settings, now)
-        opened, moved = decide.decide(tx, project_id, now)
-        _keep_states(tx, project_id, judged)
-        _tell(tx, project_id, (*opened, *moved), settings, now)
-        writes.judging.mark_judged(tx, runs, now)
-    return Processed(len(runs), len(judged), tuple(opened), tuple(moved))
+    while True:
+        with store.reading() as tx:
+            waiting = writes.judging.waiting_runs(tx, project_id)
+            judged = _judge(tx, project_id, waiting, settings, progress)
+        if not waiting:
+            return Processed(0, 0, (), ())
+        with store.writing() as tx:
+            if writes.judging.waiting_runs(tx, project_id) != waiting:
+                continue
+            _keep_changes(tx, judged, settings, now)
+            opened, moved = decide.decide(tx, project_id, now)
+            _keep_states(tx, project_id, judged)
+            _tell(tx, project_id, (*opened, *moved), settings, now)
+            writes.judging.mark_judged(tx, [run.id for run in waiting], now)
+        return Processed(len(waiting), len(judged), tuple(opened), tuple(moved))
 
 
 def _judge(
-    tx: Connection, project_id: int, series_ids: Sequence[int], settings: Settings, progress: Progress | None
+    tx: Connection, project_id: int, waiting: Sequence[WaitingRun], settings: Settings, progress: Progress | None
 ) -> list[judgement.Judged]:
-    """Every series that the waiting runs touch, with its points and with what is kept of its changes."""
-    wanted = set(series_ids)
-    rows = [row for row in queries.series(tx, project_id) if row.id in wanted]
-    points = queries.points_of(tx, [row.id for row in rows])
-    kept: dict[int, list[ChangeRow]] = {}
-    for change in queries.changes(tx, project_id):
-        kept.setdefault(change.series, []).append(change)
-    judged = []
-    for number, row in enumerate(rows, start=1):
-        effect = settings.minimum_effect(row.label)
-        judged.append(judgement.judge(row, points.get(row.id, []), kept.get(row.id, []), settings.detect, effect))
+    """Every series that the waiting runs touch, some hundreds at a time: their points are not kept."""
+    series_ids = writes.judging.series_of_runs(tx, [run.id for run in waiting])
+    judged: list[judgement.Judged] = []
+    for start in range(0, len(series_ids), SERIES_AT_ONCE):
+        chunk = series_ids[start : start + SERIES_AT_ONCE]
+        points = queries.points_of(tx, chunk)
+        kept: dict[int, list[ChangeRow]] = defaultdict(list)
+        for change in queries.changes(tx, project_id, series_ids=chunk):
+            kept[change.series].append(change)
+        cases = [
+            judgement.Case(row, points.get(row.id, []), kept[row.id], settings.minimum_effect(row.label))
+            for row in queries.series(tx, project_id, ids=chunk)
+        ]
+        judged += judgement.judge_all(cases, settings.detect)
         if progress:
-            progress(number, len(rows))
+            progress(len(judged), len(series_ids))
     return judged
 
 
 def _keep_changes(tx: Connection, judged: Sequence[judgement.Judged], settings: Settings, now: datetime) -> None:
     """Store each change as candidate or reported: exact ones at once, steps by the night's false discovery rate."""
-    worse = detect.q_values([one.p_worse for one in judged])
-    better = detect.q_values([one.p_better for one in judged])
-    for one, q_worse, q_better in zip(judged, worse, better, strict=True):
-        writes.judging.withdraw_changes(tx, (row.id for row in one.withdrawn), now)
+    worse = judgement.Family([one.p_worse for one in judged])
+    better = judgement.Family([one.p_better for one in judged])
+    operators = _operators(tx, judged)
+    changes = []
+    for one in judged:
         for finding in one.findings:
-            q = q_worse if finding.worse else q_better
-            told = judgement.is_told(finding, q_worse, q_better, settings.detect.q)
-            writes.judging.keep_change(
-                tx,
-                finding.change,
-                kept=finding.kept.id if finding.kept else None,
-                series_id=one.series.id,
-                state=ChangeState.REPORTED if told else ChangeState.CANDIDATE,
-                worse=finding.worse,
-                last_good=finding.last_good,
-                first_bad=finding.first_bad,
-                q=q,
-                explanation=decide.explain(tx, one.series, finding),
-                now=now,
+            q = (worse if finding.worse else better).q(finding.change.p) if judgement.is_tested(finding) else None
+            exact = finding.change.kind is ChangeKind.EXACT
+            told = finding.told or exact or (q is not None and q <= settings.detect.q)
+            changes.append(
+                ChangeToKeep(
+                    kept=finding.kept.id if finding.kept else None,
+                    series_id=one.series.id,
+                    change=finding.change,
+                    state=ChangeState.REPORTED if told else ChangeState.CANDIDATE,
+                    worse=finding.worse,
+                    last_good=finding.last_good.commit.id,
+                    first_bad=finding.first_bad.commit.id,
+                    q=finding.kept.q if finding.told and finding.kept else q,
+                    environment_moved=finding.environment_moved,
+                    explanation=_explained(one, finding, operators),
+                )
             )
+    writes.judging.keep_changes(tx, changes, now)
+    writes.judging.withdraw_changes(tx, (row.id for one in judged for row in one.withdrawn), now)
+
+
+Operators = Mapping[tuple[int, str, str], Mapping[str, int]]  # (run, benchmark, params) -> operator -> times
+
+
+def _operators(tx: Connection, judged: Iterable[judgement.Judged]) -> Operators:
+    """What the runs on both sides of each change told of their operators."""
+    findings = [finding for one in judged for finding in one.findings]
+    return writes.judging.operators(tx, (r for f in findings for r in (*f.last_good.runs, *f.first_bad.runs)))
+
+
+def _explained(one: judgement.Judged, finding: judgement.Finding, operators: Operators) -> str:
+    case = (one.series.benchmark, json.dumps(one.series.params))
+    before, after = (
+        next((operators[(run, *case)] for run in reversed(point.runs) if (run, *case) in operators), None)
+        for point in (finding.last_good, finding.first_bad)
+    )
+    return "" if before is None or after is None else wording.operators(before, after)
 
 
 def _keep_states(tx: Connection, project_id: int, judged: Sequence[judgement.Judged]) -> None:
     """The rows that the overview reads: what holds of each series today, after the alerts were decided."""
-    open_alerts = {row.id for row in queries.alerts(tx, project_id, states=STANDING)}
+    standing = {row.id for row in queries.alerts(tx, project_id, states=STANDING)}
     speaking = {
         (row.series, row.first_bad.id)
         for row in queries.changes(tx, project_id, states=[ChangeState.REPORTED])
-        if not row.worse or row.alert in open_alerts
+        if not row.worse or row.alert in standing
     }
+    states = []
     for one in judged:
-        newest = len(one.points) - judgement.NEWS_POINTS
-        standing = [
+        told = [
             finding
             for finding in one.findings
-            if (one.series.id, finding.first_bad.commit.id) in speaking
-            and (finding.worse or finding.change.index >= newest)
+            if (one.series.id, finding.first_bad.commit.id) in speaking and (finding.worse or finding.recent)
         ]
-        word, ratio = judgement.verdict(one, standing)
-        writes.judging.keep_state(
-            tx,
-            project_id,
-            one.series.id,
-            one.points,
-            verdict=word,
-            ratio=ratio,
-            sigma=one.sigma,
-            minimum_detectable_effect=one.minimum_detectable_effect,
+        word, ratio = judgement.verdict(one, told)
+        states.append(
+            State(
+                one.series.id,
+                word,
+                ratio,
+                one.newest,
+                one.points,
+                one.last_values,
+                one.sigma,
+                one.minimum_detectable_effect,
+            )
         )
+    writes.judging.keep_states(tx, project_id, states)
 
 
 def _tell(tx: Connection, project_id: int, rows: Iterable[AlertRow], settings: Settings, now: datetime) -> None:
@@ -153,23 +199,43 @@ def _tell(tx: Connection, project_id: int, rows: Iterable[AlertRow], settings: S
         detail = queries.alert(tx, row.id)
         key = f"alert {row.id}: {row.state.value} #{len(detail.events)}"
         message = notify.compose(detail, settings.dashboard_address)
-        writes.judging.add_notification(tx, project_id, "log-file", key, message.payload(), now)
+        writes.outbox.add_notification(tx, project_id, "log-file", key, message.payload(), now)
 
 
 def send(store: Store, settings: Settings, now: datetime, channels: Sequence[notify.Channel] | None = None) -> int:
-    """Empty the outbox as far as the channels take it; what fails is tried again later. How many left."""
+    """Empty the outbox as far as the channels take it; what fails is tried again later. How many left.
+
+    Several senders may work at once: each message is taken first. One that dies while sending is sent again, once.
+    """
     by_name = {c.name: c for c in channels or [notify.LogFile(settings.alert_log)]}
-    sent = 0
     with store.reading() as tx:
-        due = writes.judging.due_notifications(tx, now)
-    for row in due:
-        try:
-            by_name[row.channel].send(notify.Message(**row.payload), now)
-        except (OSError, KeyError) as error:
-            with store.writing() as tx:
-                writes.judging.mark_failed(tx, row.id, repr(error), notify.retry_at(row.tries + 1, now))
-            continue
-        with store.writing() as tx:
-            writes.judging.mark_sent(tx, row.id, now)
-        sent += 1
-    return sent
+        due = queries.due_notifications(tx, now)
+    return sum(_send(store, row, by_name, now) for row in due)
+
+
+def _send(store: Store, row: NotificationRow, channels: Mapping[str, notify.Channel], now: datetime) -> bool:
+    with store.writing() as tx:
+        if not writes.outbox.begin_sending(tx, row.id, row.tries, now + notify.SENDING):
+            return False
+    try:
+        if row.channel not in channels:
+            raise NotFound(f"no channel is called {row.channel!r}; there are: {', '.join(sorted(channels))}")
+        channels[row.channel].send(notify.Message(row.title, row.body), now)
+    except Exception as error:  # whatever a channel raises, the others' messages still leave
+        _failed(store, row, error, now)
+        return False
+    with store.writing() as tx:
+        writes.outbox.mark_sent(tx, row.id, now)
+    return True
+
+
+def _failed(store: Store, row: NotificationRow, error: Exception, now: datetime) -> None:
+    tries = row.tries + 1
+    again = notify.retry_at(tries, now)
+    reason = f"{type(error).__name__}: {error}"
+    with store.writing() as tx:
+        writes.outbox.mark_failed(tx, row.id, reason, again)
+    if again is None:
+        log.error("gave up on message %d to %s after %d tries: %s (%s)", row.id, row.channel, tries, row.title, reason)
+    else:
+        log.warning("message %d to %s did not leave, next try at %s: %s", row.id, row.channel, again, reason)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from perfsvc import alerts
-from perfsvc.errors import NotFound, TriageError
-from perfsvc.model import STANDING
+from perfsvc.errors import NotFound
 from perfsvc.store import Store, queries, writes
 from perfsvc.store.rows import AlertRow
 
@@ -33,8 +32,7 @@ def reopen(store: Store, alert_id: int, *, actor: str, reason: str = "") -> Aler
 
 def exclude(store: Store, run_id: int, *, actor: str, reason: str) -> None:
     """Leave a run out of every series, as when the machine was busy; the next `process` judges its series anew."""
-    if not reason.strip():
-        raise TriageError("exclude needs a reason: the next one who looks will want to know why")
+    alerts.require_name_and_reason("exclude", actor=actor, reason=reason)
     with store.writing() as tx:
         if not writes.runs.exclude_run(tx, run_id, f"{reason} ({actor})"):
             raise NotFound(f"there is no run {run_id}")
@@ -45,6 +43,6 @@ def _step(store: Store, alert_id: int, action: str, actor: str, reason: str) -> 
     with store.writing() as tx:
         found = queries.alert(tx, alert_id).alert
         state = alerts.step(found.state, action, actor=actor, reason=reason)
-        writes.judging.set_alert_state(tx, alert_id, state, actor=actor, action=action, reason=reason, now=now)
-        writes.judging.settle_verdicts(tx, alert_id, stands=state in STANDING)
+        writes.alerts.set_alert_state(tx, alert_id, state, actor=actor, action=action, reason=reason, now=now)
+        writes.alerts.settle_verdicts(tx, alert_id)
         return queries.alert(tx, alert_id).alert

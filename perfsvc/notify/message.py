@@ -73,7 +73,9 @@ def _change(change: ChangeRow) -> str:
 def _guard(guard: AlertGuardRow) -> str:
     margin = units.margin(guard.error, guard.tolerance)
     numbers = f": {margin}" if margin else ""
-    return f"{guard.guard} {_one_line(guard.variant)} fails on {guard.machine}{numbers} ({_one_line(guard.test)})"
+    name = f"{guard.guard} {_one_line(guard.variant)}".rstrip()
+    now = "fails" if guard.recovered_at is None else "passes again"
+    return f"{name} {now} on {guard.machine}{numbers if now == 'fails' else ''} ({_one_line(guard.test)})"
 
 
 def _one_line(text: str) -> str:

@@ -11,6 +11,9 @@ FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 MAX_TRIES = 8
 
+#: No channel takes so long for one message: who began to send it then has died, and another may.
+SENDING = timedelta(minutes=5)
+
 
 class Channel(Protocol):
     """`name` is what the outbox calls it; `send` raises when the message did not leave."""
