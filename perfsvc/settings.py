@@ -7,26 +7,58 @@ environment, secret files, perfsvc.toml.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as SourceError
 
 from perfsvc.errors import SettingsError
 from perfsvc.model import Direction, Metric
 
+PREFIX = "PERFSVC_"
 PROJECT_FILE = "perfsvc.toml"
 SUITE_FILE = "asv.conf.json"
+
+#: Not for perfsvc.toml: whoever writes to a repository does not choose where the service keeps things and listens.
+MACHINE_SETTINGS = frozenset({"home", "database_url", "host", "api_port", "dashboard_port", "folder"})
+
+#: Variables that begin like settings and are none.
+OTHER_VARIABLES = frozenset({"PERFSVC_SECRETS_DIR"})
 
 
 class Section(BaseModel):
     """A table of perfsvc.toml. Unknown keys are refused: a misspelt setting must not be silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _compiles(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from None
+    return value
+
+
+def _is_a_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no time zone; wanted a name like UTC or Europe/Berlin") from None
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+Zone = Annotated[str, AfterValidator(_is_a_zone)]
 
 
 class ProjectSection(Section):
@@ -38,20 +70,11 @@ class ProjectSection(Section):
 class MetricRule(Section):
     """Says of every benchmark whose `name(params)` matches what its number counts."""
 
-    match: str
+    match: Pattern
     metric: str = ""
     unit: str = ""
     direction: Direction | None = None
     exact: bool | None = None
-
-    @field_validator("match")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        return value
 
     def applied(self, metric: Metric) -> Metric:
         return Metric(
@@ -68,7 +91,9 @@ class DetectSection(Section):
     alpha: float = Field(0.01, gt=0, lt=1)  #: a candidate's
     q: float = Field(0.05, gt=0, lt=1)  #: share of false alerts among all of a night
     minimum_effect: float = Field(0.01, gt=0)  #: smaller steps are nobody's business
-    minimum_effects: dict[str, float] = {}  #: regex over `name(params)` -> its own minimum effect
+    minimum_effects: dict[
+        Pattern, Annotated[float, Field(gt=0)]
+    ] = {}  #: regex over `name(params)` -> its own minimum effect
 
 
 class GuardsSection(Section):
@@ -92,13 +117,13 @@ class MeasureSection(Section):
 
 class NightSection(Section):
     cron: str = "30 3 * * *"
-    timezone: str = "UTC"
+    timezone: Zone = "UTC"
     last: int = Field(20, ge=1)  #: how far back a night looks for commits that are not measured yet
     budget_minutes: float = Field(120.0, gt=0)
 
 
 class NotifySection(Section):
-    log_file: Path | None = None  #: default: alerts.log under PERFSVC_HOME
+    log_file: Path = Path("alerts.log")  #: under PERFSVC_HOME, where it is not absolute
     threshold: float = Field(1.0, ge=1)  #: tell only of changes at least this many times worse
 
 
@@ -111,7 +136,7 @@ class Settings(BaseSettings):
     """All of it. `Settings.load(folder)` is the door."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PERFSVC_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
@@ -140,20 +165,21 @@ class Settings(BaseSettings):
     def load(cls, folder: Path | None = None, **given: Any) -> Self:
         """Read the settings for the project in `folder` (default: none, the machine's only).
 
-        Raises: SettingsError with file, key and what was wanted.
+        Raises: SettingsError with file or variable, key, and what was wanted.
         """
         toml = folder / PROJECT_FILE if folder else None
+        written = _written(toml) if toml and toml.is_file() else {}
+        _refuse_misspelt_variables(set(cls.model_fields))
+        loader = cls
+        if written:
+            loader = type(cls.__name__, (cls,), {"model_config": SettingsConfigDict(toml_file=toml)})
         try:
-            loader = cls
-            if toml and toml.is_file():
-                loader = type(cls.__name__, (cls,), {"model_config": SettingsConfigDict(toml_file=toml)})
             return loader(folder=folder, _secrets_dir=os.environ.get("PERFSVC_SECRETS_DIR"), **given)
         except ValidationError as error:
-            lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-            where = toml if toml and toml.is_file() else "the environment (PERFSVC_...)"
-            raise SettingsError(f"{where}: " + "; ".join(lines)) from None
-        except ValueError as error:  # TOML that is no TOML
-            raise SettingsError(f"{toml}: {error}") from None
+            lines = [f"{_where(e['loc'], toml, written)}: {e['msg']}" for e in error.errors()]
+            raise SettingsError("; ".join(lines)) from None
+        except SourceError as error:  # a variable that should hold JSON; the text may show a secret: not repeated
+            raise SettingsError(f"the environment ({PREFIX}...): {str(error).splitlines()[0]}") from None
 
     @classmethod
     def settings_customise_sources(
@@ -180,7 +206,7 @@ class Settings(BaseSettings):
 
     @property
     def alert_log(self) -> Path:
-        return self.notify.log_file or self.home / "alerts.log"
+        return self.home / self.notify.log_file
 
     def metric(self, label: str, told: Metric) -> Metric:
         """What the suite told of the benchmark `label`, overruled by the first rule of perfsvc.toml that matches."""
@@ -194,6 +220,38 @@ class Settings(BaseSettings):
             if re.search(pattern, label):
                 return effect
         return self.detect.minimum_effect
+
+
+def _written(toml: Path) -> dict[str, Any]:
+    """What perfsvc.toml says. Raises: SettingsError when it is no TOML, or names what belongs to the machine."""
+    try:
+        found = tomllib.loads(toml.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SettingsError(f"{toml}: {error}") from None
+    for key in MACHINE_SETTINGS & found.keys():
+        raise SettingsError(f"{toml}: {key} belongs to the machine, not to the project: set {PREFIX}{key.upper()}")
+    return found
+
+
+def _where(place: tuple[int | str, ...], toml: Path | None, written: Mapping[str, Any]) -> str:
+    """Where a setting was read: the file, unless the environment, which is asked first, has it."""
+    steps = [str(step) for step in place]
+    variable = PREFIX + "__".join(steps).upper()
+    if variable in os.environ or not steps or steps[0] not in written:
+        return variable
+    return f"{toml}: {'.'.join(steps)}"
+
+
+def _refuse_misspelt_variables(known: Iterable[str]) -> None:
+    """A variable that is nearly a setting's. Others that begin alike are not ours to judge: PERFSVC_DEVICE is asv's."""
+    names = [PREFIX + name.upper() for name in known]
+    for variable in os.environ:
+        name = variable.split("__")[0]
+        if not name.startswith(PREFIX) or name in names or name in OTHER_VARIABLES:
+            continue
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.85)
+        if near:
+            raise SettingsError(f"{variable}: there is no such setting; did you mean {near[0]}?")
 
 
 def project_folder(start: Path) -> Path | None:
