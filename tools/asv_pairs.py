@@ -1,8 +1,8 @@
 """Does `asv continuous` tell the truth on this machine? Measure pairs whose truth is known, and count.
 
-A throwaway clone gets, for each pair, a commit of its own beside the base: one that changes nothing, or one whose forward
-spins for 50 % or 20 % of its own CPU time more. asv is asked as docs/benchmarking.md says. Goes on where it was stopped:
-a line per pair is kept in RESULTS. An hour on two quiet cores; other work spoils it.
+A throwaway clone gets, for each pair, a commit of its own beside the base: one that changes nothing, or one whose
+forward spins for 50 % or 20 % of its own CPU time more. asv is asked as docs/benchmarking.md says. Goes on where it was
+stopped: a line per pair is kept in results.jsonl. An hour on two quiet cores; other work spoils it.
 """
 
 from __future__ import annotations
@@ -66,9 +66,8 @@ def _history(repository: Path, pairs: int) -> tuple[str, list[tuple[str, str]]]:
         if kind in mutants:
             plan.append(f"back from {kind}")
     if (repository / ".git").is_dir():
-        listed = subprocess.run(
-            ["git", "rev-list", "--reverse", "main"], cwd=repository, capture_output=True, check=True
-        )
+        command = ["git", "rev-list", "--reverse", "main"]
+        listed = subprocess.run(command, cwd=repository, capture_output=True, check=True)
         hashes = listed.stdout.decode().split()
     else:
         hashes = plant_history(Path.cwd(), repository, plan, mutants | backs)
