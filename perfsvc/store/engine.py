@@ -149,7 +149,8 @@ def _require_whole(connection: Connection) -> None:
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
     if broken:
         raise DatabaseVersionError(
-            f"{connection.engine.url!r}: the upgrade would leave {len(broken)} rows pointing at nothing; it was undone"
+            f"{connection.engine.url!r}: the upgrade would leave rows that point at nothing ({len(broken)}); "
+            "it was undone"
         )
 
 
