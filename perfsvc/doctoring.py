@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import shutil
 import socket
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfsvc import git, units
-from perfsvc.errors import PerfsvcError, PortInUse
+from perfsvc.errors import NotFound, PerfsvcError, PortInUse, SettingsError
 from perfsvc.model import Device
 from perfsvc.runner import asv_conf, machine
 from perfsvc.settings import Settings
@@ -34,16 +35,18 @@ class Check:
         return "" if self.ok or not self.remedy else f"; {self.remedy}"
 
 
-def examine(folder: Path | None, settings: Settings) -> list[Check]:
-    """Every check, those first that others rest on."""
-    return list(_checks(folder, settings))
+def examine(folder: Path | None, settings: Settings, broken: SettingsError | None = None) -> list[Check]:
+    """Every check, those first that others rest on. broken: why the project's own settings could not be read."""
+    return list(_checks(folder, settings, broken))
 
 
-def _checks(folder: Path | None, settings: Settings) -> Iterator[Check]:
+def _checks(folder: Path | None, settings: Settings, broken: SettingsError | None) -> Iterator[Check]:
     yield Check("Python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or newer")
     yield _program("git", "install git from your system's packages")
     for distribution, extra in (("asv", "runner"), ("streamlit", "dashboard"), ("uvicorn", "service")):
         yield _distribution(distribution, extra)
+    if broken is not None:
+        yield Check("settings", False, str(broken), "mend it there; until then nothing starts here")
     yield _project(folder)
     yield _disk(settings)
     yield _database(settings)
@@ -88,10 +91,15 @@ def _disk(settings: Settings) -> Check:
 
 
 def _database(settings: Settings) -> Check:
+    """One that is not there yet is made by the first command that measures; another version's stops all of them."""
     try:
-        return Check("database", True, repr(Store.open(settings.database).engine.url))
-    except PerfsvcError as error:
+        store = Store.open(settings.database)
+    except NotFound as error:
         return Check("database", False, str(error), needed=False)
+    except PerfsvcError as error:
+        return Check("database", False, str(error))
+    store.close()
+    return Check("database", True, repr(store.engine.url))
 
 
 def _port(what: str, host: str, port: int) -> Check:
@@ -100,14 +108,20 @@ def _port(what: str, host: str, port: int) -> Check:
         return Check(what, True, f"{host}:{port} is free")
     except PortInUse:
         return Check(what, False, f"{host}:{port} is taken", "perfsvc runs already, or choose another", needed=False)
+    except SettingsError as error:
+        return Check(what, False, str(error))
 
 
 def require_free(host: str, port: int, setting: str) -> None:
-    """Raises: PortInUse when something listens there."""
+    """Raises: PortInUse when something listens there; SettingsError when the host is none of this machine's."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+        except socket.gaierror as error:
+            raise SettingsError(f"PERFSVC_HOST = {host}: {error.strerror}; wanted an address of this machine") from None
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise SettingsError(f"PERFSVC_HOST = {host}: is no address of this machine") from None
             remedy = f"end what listens there, or set {setting} to another port"
             raise PortInUse(f"{host}:{port}: {error.strerror}; {remedy}") from None

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Path, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from perfsvc.errors import NotFound, PerfsvcError, SettingsError
+from perfsvc.errors import DatabaseVersionError, NotFound, PerfsvcError, SettingsError
 from perfsvc.settings import Settings
 from perfsvc.store import Store, queries
 from perfsvc.store import engine as databases
 from perfsvc.store.rows import to_json
 
+#: What this machine calls itself. Another name in the Host header is that of a foreign page that was rebound to us.
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
 
 def build(store: Store, settings: Settings) -> FastAPI:
     """The application. Raises: SettingsError when it was to listen beyond loopback."""
-    if settings.host != "localhost" and not ipaddress.ip_address(settings.host).is_loopback:
+    if not _is_loopback(settings.host):
         raise SettingsError(f"PERFSVC_HOST = {settings.host}: the API has no tokens yet and listens on loopback only")
     app = FastAPI(
         title="perfsvc",
@@ -30,9 +38,20 @@ def build(store: Store, settings: Settings) -> FastAPI:
     )
     app.include_router(_health(store))
     app.include_router(_reading(store), prefix="/api/v1")
-    app.add_exception_handler(PerfsvcError, _problem)
-    app.add_exception_handler(DBAPIError, _database_problem)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL_NAMES, settings.host], www_redirect=False)
+    app.add_exception_handler(PerfsvcError, _refused)
+    app.add_exception_handler(DBAPIError, _database_away)
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
     return app
+
+
+def _is_loopback(host: str) -> bool:
+    """Names other than localhost are not looked up: what they mean is not ours to say."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _health(store: Store) -> APIRouter:
@@ -76,7 +95,7 @@ def _reading(store: Store) -> APIRouter:
         )
 
     @router.get("/series/{series_id}/points")
-    def points(series_id: int) -> JSONResponse:
+    def points(series_id: Id) -> JSONResponse:
         def question(tx: Connection) -> Any:
             return {"series": queries.one_series(tx, series_id), "points": queries.points(tx, series_id)}
 
@@ -91,7 +110,7 @@ def _reading(store: Store) -> APIRouter:
         return answer(lambda tx: queries.alerts(tx, queries.project(tx, project).id))
 
     @router.get("/alerts/{alert_id}")
-    def alert(alert_id: int) -> JSONResponse:
+    def alert(alert_id: Id) -> JSONResponse:
         return answer(lambda tx: queries.alert(tx, alert_id))
 
     @router.get("/runs")
@@ -109,18 +128,27 @@ def _reading(store: Store) -> APIRouter:
     return router
 
 
-def _problem(_: Request, error: Exception) -> JSONResponse:
-    status = 404 if isinstance(error, NotFound) else 400
-    return JSONResponse(
-        {"type": "about:blank", "title": type(error).__name__, "status": status, "detail": str(error)},
-        status_code=status,
-        media_type="application/problem+json",
-    )
+def _refused(_: Request, error: Exception) -> JSONResponse:
+    status = 404 if isinstance(error, NotFound) else 503 if isinstance(error, DatabaseVersionError) else 400
+    return _problem(status, type(error).__name__, str(error))
 
 
-def _database_problem(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse(
-        {"type": "about:blank", "title": "the database does not answer", "status": 503, "detail": type(error).__name__},
-        status_code=503,
-        media_type="application/problem+json",
-    )
+def _database_away(_: Request, error: Exception) -> JSONResponse:
+    return _problem(503, "the database does not answer", type(error).__name__)
+
+
+def _http_problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _problem(error.status_code, str(error.detail), "", error.headers)
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    told = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
+    return _problem(422, "the request is not what was wanted", told)
+
+
+def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """RFC 9457."""
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(content, status, dict(headers or {}), media_type="application/problem+json")

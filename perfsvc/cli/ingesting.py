@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
-from perfsvc import formats, git, pipeline
+from perfsvc import formats, git, pipeline, units
 from perfsvc.cli import context
 from perfsvc.cli.context import ProjectOption
-from perfsvc.cli.output import notes, plain, print_lines, tell_alerts
-from perfsvc.errors import GitError, PerfsvcError, RunnerError
+from perfsvc.cli.output import FOUND, MISUSED, note, notes, print_lines, tell_alerts
+from perfsvc.errors import GitError, ResultFormatError, RunnerError
 from perfsvc.model import Complaint, RunReport
 from perfsvc.runner import asv_conf
 from perfsvc.settings import Settings, project_folder
 from perfsvc.store import Store, writes
 
-FOUND = 1
 COMPLAINTS_SHOWN = 10
+
+#: Folders that every project has: they name none.
+NAMELESS = frozenset({"results", ".asv", "asv", "benchmarks", "asv_bench", "bundles", ""})
 
 
 def register(app: typer.Typer) -> None:
     for command in (ingest, process):
         app.command()(command)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Whose results they are. `root`: the repository that tells the order of commits, if it is at hand."""
+
+    name: str
+    root: Path | None
+    settings: Settings
 
 
 def ingest(
@@ -40,29 +51,43 @@ def ingest(
     format_: Annotated[str, typer.Option("--format", help="auto, or a format's name.")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be kept; keep nothing.")] = False,
 ) -> None:
-    """Bring in results that others measured. Adding them twice changes nothing. `perfsvc process` judges them."""
-    found = context.settings()
-    root, suggested = _source(paths[0], repository)
-    name = project or suggested
-    chosen = branch or found.project.branch
+    """Bring in results that others measured. Adding them twice changes nothing. `perfsvc process` judges them.
+
+    What cannot be read is told, and the rest goes in. Exit 2 when nothing could be read.
+    """
+    source = _source(paths[0], project, repository)
     if dry_run:
-        _dry_run(paths, format_, name)
+        _dry_run(paths, format_, source.name)
         return
-    store = Store.create(found.database)
-    project_id = _ingest_project(store, name, root, chosen)
+    if format_ == "auto":
+        for path in paths:
+            formats.detect_format(path)  # raises for what is no results, before anything is kept
+    with context.opened(source.settings, create=True) as store:
+        project_id = _keep_project(store, source, branch or source.settings.project.branch, asked=bool(branch))
+        total = _bring_in(store, project_id, paths, format_, source.settings)
+    _tell_complaints(total.complaints)
+    had = f"{total.unchanged} were there already"
+    print_lines([f"{source.name}: {units.count(total.new, 'new run')}, {had}"])
+    if total.complaints and not total.new and not total.unchanged:
+        raise typer.Exit(MISUSED)
+    if total.new:
+        print_lines([f"next: perfsvc process --project {source.name}"])
+
+
+def _bring_in(
+    store: Store, project_id: int, paths: Sequence[Path], format_: str, settings: Settings
+) -> pipeline.Ingested:
     with store.reading() as tx:
-        known = writes.runs.known_hashes(tx, project_id)
-    totals = pipeline.Ingested()
+        known = _Known(writes.runs.known_hashes(tx, project_id))
+    total = pipeline.Ingested()
     for path in paths:
-        skipped = _Known(known)
-        reports = formats.read(path, format_, known=skipped)
-        result = pipeline.ingest(store, project_id, _counted(reports), found, datetime.now(UTC))
-        totals.new += result.new
-        totals.unchanged += result.unchanged + skipped.count
-        totals.complaints += result.complaints
-    _tell_complaints(totals.complaints)
-    had = f"{totals.unchanged} were there already"
-    print_lines([f"{name}: {totals.new} new runs, {had}; next: perfsvc process --project {name}"])
+        reports = formats.read(path, format_, known=known)
+        result = pipeline.ingest(store, project_id, _counted(reports), settings, datetime.now(UTC))
+        total.new += result.new
+        total.unchanged += result.unchanged
+        total.complaints += result.complaints
+    total.unchanged += known.count
+    return total
 
 
 class _Known:
@@ -78,41 +103,83 @@ class _Known:
         return there
 
 
-def _source(path: Path, repository: Path | None) -> tuple[Path | None, str]:
-    """The repository that tells the order, if it is at hand, and a name: what asv.conf.json near the results says."""
-    folder = project_folder(path.resolve() if path.is_dir() else path.resolve().parent)
-    name = path.resolve().name
-    if folder is not None:
-        try:
-            conf = asv_conf.load(folder)
-            name = str(conf.get("project") or name)
-            local = folder / str(conf.get("repo", ""))
-            if repository is None and (local / ".git").exists():
-                repository = local
-        except RunnerError as error:
-            notes.print(Text(plain(f"note: {error}")))
-    return (git.repository_root(repository), name) if repository is not None else (None, name)
+def _source(path: Path, project: str, repository: Path | None) -> _Source:
+    """What is known of the results' project: from their bundle, or from the asv.conf.json whose results they are."""
+    folder = _own_folder(path)
+    root = git.repository_root(repository) if repository is not None else None
+    if root is None and folder is not None:
+        root = _repository_beside(folder)
+    if folder is None and root is not None:
+        folder = project_folder(root)
+    name = project or _bundle_project(path) or _suite_project(folder) or _folder_name(path)
+    return _Source(name, root, Settings.load(folder))
 
 
-def _ingest_project(store: Store, name: str, root: Path | None, branch: str) -> int:
-    """The project's row, with the order of its commits where git can tell it."""
-    now = datetime.now(UTC)
+def _own_folder(path: Path) -> Path | None:
+    """The project's folder whose results these are, as its asv.conf.json says; not just any folder above them."""
+    place = path.resolve()
+    folder = project_folder(place if place.is_dir() else place.parent)
+    if folder is None:
+        return None
+    try:
+        results = (folder / str(asv_conf.load(folder).get("results_dir", "results"))).resolve()
+    except RunnerError as error:
+        note(f"note: {error}")
+        return None
+    return folder if place.is_relative_to(results) or results.is_relative_to(place) else None
+
+
+def _repository_beside(folder: Path) -> Path | None:
+    try:
+        local = folder / str(asv_conf.load(folder).get("repo", ""))
+        return git.repository_root(local) if local.is_dir() else None
+    except (RunnerError, GitError):
+        return None
+
+
+def _bundle_project(path: Path) -> str:
+    try:
+        return formats.read_manifest(path).project if (path / "bundle.json").is_file() else ""
+    except ResultFormatError:
+        return ""
+
+
+def _suite_project(folder: Path | None) -> str:
+    try:
+        return str(asv_conf.load(folder).get("project") or "") if folder is not None else ""
+    except RunnerError:
+        return ""
+
+
+def _folder_name(path: Path) -> str:
+    place = path.resolve()
+    names = (each.name for each in (place, *place.parents) if not each.is_file())
+    return next((name for name in names if name.lower() not in NAMELESS), "project")
+
+
+def _keep_project(store: Store, source: _Source, branch: str, *, asked: bool) -> int:
+    """The project's row, with the order of its commits where git can tell it.
+
+    Raises: GitError naming the branches there are, when the branch is none and the choice is not plain.
+    """
     line = []
-    if root is not None:
-        try:
-            line = git.first_parent_line(root, branch)
-        except GitError:
-            branch = git.branches(root)[0] if len(git.branches(root)) == 1 else branch
-            line = git.first_parent_line(root, branch)
+    if source.root is None:
+        note("note: no repository at hand: commits are ordered by date; --repository PATH names it")
     else:
-        notes.print(Text("note: no repository at hand: commits are ordered by date; --repository PATH names it"))
+        only = git.branches(source.root)
+        if branch not in only and not asked and len(only) == 1:
+            branch = only[0]
+        line = git.first_parent_line(source.root, branch)
     with store.writing() as tx:
-        project_id = writes.catalog.keep_project(tx, name, now=now, repository=str(root) if root else "", branch=branch)
+        repository = str(source.root) if source.root else ""
+        project_id = writes.catalog.keep_project(
+            tx, source.name, now=datetime.now(UTC), repository=repository, branch=branch
+        )
         writes.catalog.keep_line(tx, project_id, [c for c in line if c.position is not None])
     return project_id
 
 
-def _counted(reports: Iterator[RunReport | Complaint]) -> Iterator[RunReport | Complaint]:
+def _counted(reports: Iterable[RunReport | Complaint]) -> Iterator[RunReport | Complaint]:
     """The same, with a count on a terminal."""
     columns = (TextColumn("reading"), TextColumn("{task.completed} runs"), TimeElapsedColumn())
     with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
@@ -134,15 +201,17 @@ def _dry_run(paths: Sequence[Path], format_: str, name: str) -> None:
             runs, values, skips = runs + 1, values + len(report.measurements), skips + len(report.skips)
             machines.add(report.machine)
     _tell_complaints(complaints)
-    where = ", ".join(sorted(machines)) or "no machine"
-    print_lines([f"{name}: would keep {runs} runs with {values} values and {skips} skips from {where}"])
+    kept = f"{units.count(runs, 'run')} with {units.count(values, 'value')} and {units.count(skips, 'skip')}"
+    print_lines([f"{name}: would keep {kept} from {', '.join(sorted(machines)) or 'no machine'}; nothing was kept"])
+    if complaints and not runs:
+        raise typer.Exit(MISUSED)
 
 
 def _tell_complaints(complaints: Sequence[Complaint]) -> None:
     for complaint in complaints[:COMPLAINTS_SHOWN]:
-        notes.print(Text(plain(f"not read: {complaint.place}: {complaint.reason}")))
+        note(f"not read: {complaint.place}: {complaint.reason}")
     if len(complaints) > COMPLAINTS_SHOWN:
-        notes.print(Text(f"and {len(complaints) - COMPLAINTS_SHOWN} more that could not be read"))
+        note(f"and {len(complaints) - COMPLAINTS_SHOWN} more that could not be read")
 
 
 def process(
@@ -150,33 +219,24 @@ def process(
     all_: Annotated[bool, typer.Option("--all", help="Judge every run again, as after a changed setting.")] = False,
 ) -> None:
     """Find changes in what is stored, open and move alerts, tell people. Exit 1 when it opened one."""
-    found = context.settings()
-    store = context.open_store(found)
-    chosen = context.the_project(store, found, project)
-    if found.folder is None and chosen.repository and project_folder(Path(chosen.repository)):
-        found = _project_settings(Path(chosen.repository), found)
-    if all_:
-        with store.writing() as tx:
-            writes.judging.mark_waiting(tx, chosen.id)
-    with Progress(console=notes, transient=True, disable=not notes.is_terminal) as progress:
-        task = progress.add_task("judging", total=None)
+    machine = context.settings()
+    with context.opened(machine) as store:
+        chosen = context.the_project(store, machine, project)
+        found = context.settings_of(chosen, machine)
+        if all_:
+            with store.writing() as tx:
+                writes.judging.mark_waiting(tx, chosen.id)
+        with Progress(console=notes, transient=True, disable=not notes.is_terminal) as progress:
+            task = progress.add_task("judging", total=None)
 
-        def show(done: int, of: int) -> None:
-            progress.update(task, completed=done, total=of)
+            def show(done: int, of: int) -> None:
+                progress.update(task, completed=done, total=of)
 
-        done = pipeline.process(store, chosen.id, found, datetime.now(UTC), progress=show)
-    pipeline.send(store, found, datetime.now(UTC))
-    ends = f"{len(done.opened)} alerts opened, {len(done.moved)} moved"
-    print_lines([f"{chosen.name}: judged {done.runs} runs, {done.series} series; {ends}"])
+            done = pipeline.process(store, chosen.id, found, datetime.now(UTC), progress=show)
+        pipeline.send(store, found, datetime.now(UTC))
+    ends = f"{units.count(len(done.opened), 'alert')} opened, {len(done.moved)} moved"
+    judged = f"{units.count(done.runs, 'run')}, {units.count(done.series, 'series', 'series')}"
+    print_lines([f"{chosen.name}: judged {judged}; {ends}"])
     tell_alerts(done.opened)
     if done.opened:
         raise typer.Exit(FOUND)
-
-
-def _project_settings(folder: Path, machine: Settings) -> Settings:
-    """The project's own perfsvc.toml, where one stands elsewhere; a broken one is told, and the defaults hold."""
-    try:
-        return Settings.load(folder)
-    except PerfsvcError as error:
-        notes.print(Text(plain(f"note: {error}; the defaults hold")))
-        return machine

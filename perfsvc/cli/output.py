@@ -1,32 +1,55 @@
-"""Print rows: a table for people, JSON for programs. Text from measured repositories stays text: no markup."""
+"""Print rows: a table for people, JSON for programs. Text from measured repositories stays text: no markup.
+
+Nothing is cut or wrapped: a label stands on one line whole, and the column of free length comes last.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from perfsvc.store.rows import AlertRow, to_json
 
 #: Grows when a field changes its meaning or goes; new fields come without it.
 JSON_VERSION = 1
 
-console = Console(highlight=False, soft_wrap=False)
+#: Exit codes. What people can mend carries its own: 2, or 3 where a measurement could not be made.
+FOUND, MISUSED, FAULT, INTERRUPTED = 1, 2, 3, 130
+
+GAP = "  "
+
+#: Where progress is drawn.
 notes = Console(stderr=True, highlight=False)
 
-Column = tuple[str, Callable[[Any], Any]]
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`once`: said above the table instead, where every row has the same. A column of empty cells is left out."""
+
+    title: str
+    take: Callable[[Any], Any]
+    once: bool = False
+
+
+def open_streams() -> None:
+    """Print whatever was measured on whatever terminal there is: what its encoding lacks is escaped, not a fault."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_json(kind: str, content: Any) -> None:
     """`{"perfsvc": 1, "alerts": [...]}`."""
-    typer.echo(
-        json.dumps({"perfsvc": JSON_VERSION, kind: to_json(content)}, indent=2, ensure_ascii=False, allow_nan=False)
-    )
+    document = {"perfsvc": JSON_VERSION, kind: to_json(content)}
+    _write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False), sys.stdout)
 
 
 def print_rows(kind: str, rows: Sequence[Any], columns: Sequence[Column], *, as_json: bool, empty: str) -> None:
@@ -34,14 +57,26 @@ def print_rows(kind: str, rows: Sequence[Any], columns: Sequence[Column], *, as_
     if as_json:
         print_json(kind, rows)
     elif not rows:
-        notes.print(Text(empty))
+        note(empty)
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for title, _ in columns:
-            table.add_column(title, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(plain(take(row))) for _, take in columns))
-        console.print(table)
+        said, head, *body = table(rows, columns)
+        if said:
+            print_lines([said])
+        _write(typer.style(head, bold=True) if sys.stdout.isatty() else head, sys.stdout)
+        print_lines(body)
+
+
+def table(rows: Sequence[Any], columns: Sequence[Column]) -> Iterator[str]:
+    """What all rows share ("" = nothing), the titles, then a line a row."""
+    cells = [[plain(column.take(row)) for row in rows] for column in columns]
+    pairs = [(column, column_cells) for column, column_cells in zip(columns, cells, strict=True) if any(column_cells)]
+    shared = [(column, texts[0]) for column, texts in pairs if column.once and len(set(texts)) == 1]
+    shown = [(column.title, texts) for column, texts in pairs if (column, texts[0]) not in shared]
+    yield ", ".join(f"{column.title} {text}" for column, text in shared)
+    widths = [max(cell_len(text) for text in (title, *texts)) for title, texts in shown]
+    for line in zip(*((title, *texts) for title, texts in shown), strict=True):
+        padded = (text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True))
+        yield GAP.join(padded).rstrip()
 
 
 def plain(value: Any) -> str:
@@ -52,9 +87,29 @@ def plain(value: Any) -> str:
 
 def print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        console.print(Text(plain(line)))
+        _write(plain(line), sys.stdout)
+
+
+def note(text: str) -> None:
+    """A line beside the result, for people: on stderr, so that it is in nobody's pipe."""
+    _write(plain(text), sys.stderr)
+
+
+def problem(text: str) -> None:
+    """What went wrong, in one line; the last words of a program that failed stand below it, indented."""
+    first, *more = text.splitlines() or [""]
+    for line in (f"perfsvc: {first}", *(f"    {line}" for line in more)):
+        note(line)
 
 
 def tell_alerts(opened: Sequence[AlertRow]) -> None:
     """A line for each alert that was opened just now."""
     print_lines(f"ALERT {row.id} {row.kind.value}: {row.title}   (perfsvc show {row.id})" for row in opened)
+
+
+def _write(line: str, stream: TextIO) -> None:
+    """At once, also into a pipe. A reader who has gone (`| head`) is no fault: the rest goes nowhere."""
+    try:
+        typer.echo(line, file=stream)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

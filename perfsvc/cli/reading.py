@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated
 
 import typer
 
 from perfsvc import notify, units
-from perfsvc.cli.context import JsonOption, ProjectOption, open_store, settings, the_project
-from perfsvc.cli.output import print_json, print_lines, print_rows
+from perfsvc.cli.context import LARGEST_ID, JsonOption, LimitOption, ProjectOption, opened, reading, settings
+from perfsvc.cli.folding import cases, folded
+from perfsvc.cli.output import FOUND, Column, print_json, print_lines, print_rows
 from perfsvc.model import STANDING, ChangeState, Outcome
 from perfsvc.store import queries
-from perfsvc.store.rows import AlertRow, ChangeRow, CommitRow
+from perfsvc.store.rows import AlertDetail, AlertRow, ChangeRow, CommitRow
 
-FOUND = 1  #: exit code: regressions or failed guards are there
+SUBJECT_SHOWN = 60
 
 
 def register(app: typer.Typer) -> None:
@@ -28,23 +29,19 @@ def alerts(
     as_json: JsonOption = False,
 ) -> None:
     """What is wrong: wrong results first, then the slowest. Exit 1 when any alert stands."""
-    found = settings()
-    store = open_store(found)
-    chosen = the_project(store, found, project)
-    with store.reading() as tx:
-        rows = queries.alerts(tx, chosen.id, states=None if all_ else STANDING)
-    now = datetime.now(UTC)
+    with reading(project) as r:
+        rows = queries.alerts(r.tx, r.project.id, states=None if all_ else STANDING)
     columns = [
-        ("alert", lambda a: a.id),
-        ("kind", lambda a: a.kind.value),
-        ("what", lambda a: a.title),
-        ("since", _range),
-        ("on", lambda a: ", ".join(a.machines)),
-        ("cause", lambda a: a.cause.value),
-        ("state", lambda a: a.state.value),
-        ("age", lambda a: units.age(a.created_at, now)),
+        Column("alert", lambda a: a.id),
+        Column("kind", lambda a: a.kind.value),
+        Column("state", lambda a: a.state.value),
+        Column("cause", lambda a: a.cause.value),
+        Column("opened", lambda a: units.age(a.created_at, r.now)),
+        Column("on", lambda a: ", ".join(a.machines), once=True),
+        Column("since", _range),
+        Column("what", lambda a: a.title),
     ]
-    nothing = f"no alert stands in {chosen.name}; `perfsvc runs` shows what was measured, --all what is settled"
+    nothing = f"no alert stands in {r.project.name}; `perfsvc runs` shows what was measured, --all what is settled"
     print_rows("alerts", rows, columns, as_json=as_json, empty=nothing)
     if any(row.state in STANDING for row in rows):
         raise typer.Exit(FOUND)
@@ -56,21 +53,17 @@ def changes(
     as_json: JsonOption = False,
 ) -> None:
     """Every change of level that was found, newest first, for the worse and for the better."""
-    found = settings()
-    store = open_store(found)
-    chosen = the_project(store, found, project)
-    with store.reading() as tx:
-        rows = queries.changes(tx, chosen.id, states=None if all_ else [ChangeState.REPORTED])
+    with reading(project) as r:
+        rows = queries.changes(r.tx, r.project.id, states=None if all_ else [ChangeState.REPORTED])
     columns = [
-        ("commit", lambda c: _commit(c.first_bad)),
-        ("series", lambda c: c.label),
-        ("metric", lambda c: c.metric),
-        ("change", _change),
-        ("on", lambda c: c.machine),
-        ("state", lambda c: c.state.value),
-        ("alert", lambda c: c.alert or ""),
+        Column("commit", lambda c: c.first_bad.short),
+        Column("alert", lambda c: c.alert or ""),
+        Column("state", lambda c: c.state.value),
+        Column("on", lambda c: c.machine, once=True),
+        Column("change", _change),
+        Column("series", lambda c: c.label),
     ]
-    empty = f"no change was found in {chosen.name}; with few commits only exact metrics can show one"
+    empty = f"no change was found in {r.project.name}; with few commits only exact metrics can show one"
     print_rows("changes", rows, columns, as_json=as_json, empty=empty)
 
 
@@ -80,134 +73,140 @@ def series(
     machine: Annotated[str, typer.Option("--machine", help="Only this runner's.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Every series with its latest value, its verdict, and what it can see."""
-    found = settings()
-    store = open_store(found)
-    chosen = the_project(store, found, project)
-    with store.reading() as tx:
-        rows = queries.series(tx, chosen.id, machine=machine or None, match=match or None)
+    """Every series with its latest value, its verdict, and the smallest change that it can see."""
+    with reading(project) as r:
+        rows = queries.series(r.tx, r.project.id, machine=machine or None, match=match or None)
     columns = [
-        ("id", lambda s: s.id),
-        ("series", lambda s: s.label),
-        ("metric", lambda s: s.metric),
-        ("on", lambda s: s.machine),
-        ("latest", lambda s: units.value(s.latest, s.unit)),
-        ("verdict", lambda s: s.verdict.value),
-        ("points", lambda s: s.points),
-        ("sees", lambda s: units.effect(s.minimum_detectable_effect)),
+        Column("id", lambda s: s.id),
+        Column("latest", lambda s: units.value(s.latest, s.unit)),
+        Column("metric", lambda s: s.metric),
+        Column("points", lambda s: s.points),
+        Column("sees", lambda s: _sees(s.minimum_detectable_effect)),
+        Column("verdict", lambda s: s.verdict.value),
+        Column("on", lambda s: s.machine, once=True),
+        Column("series", lambda s: s.label),
     ]
-    empty = f"no series in {chosen.name} fits; `perfsvc measure` makes some"
+    empty = f"no series in {r.project.name} fits; `perfsvc measure` makes some"
     print_rows("series", rows, columns, as_json=as_json, empty=empty)
 
 
-def runs(
-    project: ProjectOption = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1)] = 30,
-    as_json: JsonOption = False,
-) -> None:
+def runs(project: ProjectOption = "", limit: LimitOption = 30, as_json: JsonOption = False) -> None:
     """What was measured, newest first."""
-    found = settings()
-    store = open_store(found)
-    chosen = the_project(store, found, project)
-    with store.reading() as tx:
-        rows = queries.runs(tx, chosen.id, limit=limit)
-    now = datetime.now(UTC)
+    with reading(project) as r:
+        rows = queries.runs(r.tx, r.project.id, limit=limit)
     columns = [
-        ("run", lambda r: r.id),
-        ("commit", lambda r: _commit(r.commit)),
-        ("on", lambda r: r.machine),
-        ("values", lambda r: r.measurements),
-        ("skipped", lambda r: r.skips),
-        ("guards", lambda r: f"{r.guards_passed} passed, {r.guards_failed} failed"),
-        ("took", lambda r: units.duration(r.duration)),
-        ("stored", lambda r: units.age(r.stored_at, now)),
-        ("excluded", lambda r: r.excluded or ""),
+        Column("run", lambda one: one.id),
+        Column("on", lambda one: one.machine, once=True),
+        Column("values", lambda one: one.measurements),
+        Column("skipped", lambda one: one.skips or ""),
+        Column("guards", lambda one: cases({"passed": one.guards_passed, "failed": one.guards_failed})),
+        Column("took", lambda one: units.duration(one.duration)),
+        Column("stored", lambda one: units.age(one.stored_at, r.now)),
+        Column("excluded", lambda one: one.excluded),
+        Column("commit", lambda one: _commit(one.commit)),
     ]
-    print_rows("runs", rows, columns, as_json=as_json, empty=f"nothing was measured in {chosen.name} yet")
+    print_rows("runs", rows, columns, as_json=as_json, empty=f"nothing was measured in {r.project.name} yet")
 
 
-def jobs(
-    project: ProjectOption = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1)] = 30,
-    as_json: JsonOption = False,
-) -> None:
+def jobs(project: ProjectOption = "", limit: LimitOption = 30, as_json: JsonOption = False) -> None:
     """What was ordered of which runner, and how it went, newest first."""
-    found = settings()
-    store = open_store(found)
-    chosen = the_project(store, found, project)
-    with store.reading() as tx:
-        rows = queries.jobs(tx, chosen.id, limit=limit)
-    now = datetime.now(UTC)
+    with reading(project) as r:
+        rows = queries.jobs(r.tx, r.project.id, limit=limit)
     columns = [
-        ("job", lambda j: j.id),
-        ("kind", lambda j: j.kind.value),
-        ("runner", lambda j: j.runner),
-        ("state", lambda j: j.state.value),
-        ("attempt", lambda j: j.attempt),
-        ("done", lambda j: units.percent(j.done)),
-        ("ordered", lambda j: units.age(j.created_at, now)),
-        ("says", lambda j: j.message),
+        Column("job", lambda j: j.id),
+        Column("kind", lambda j: j.kind.value),
+        Column("runner", lambda j: j.runner, once=True),
+        Column("state", lambda j: j.state.value),
+        Column("attempt", lambda j: j.attempt),
+        Column("done", lambda j: units.percent(j.done)),
+        Column("ordered", lambda j: units.age(j.created_at, r.now)),
+        Column("says", lambda j: j.message.split("\n")[0]),
     ]
-    print_rows("jobs", rows, columns, as_json=as_json, empty=f"no job was ordered in {chosen.name} yet")
+    print_rows("jobs", rows, columns, as_json=as_json, empty=f"no job was ordered in {r.project.name} yet")
 
 
 def guards(
     project: ProjectOption = "",
     failed: Annotated[bool, typer.Option("--failed", help="Only those that fail.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="A line for each case, instead of one a guard and variant.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """The newest result of every correctness test on every machine. Exit 1 when any fails."""
-    found = settings()
-    store = open_store(found)
-    chosen = the_project(store, found, project)
-    with store.reading() as tx:
-        rows = queries.guards(tx, chosen.id)
+    with reading(project) as r:
+        rows = queries.guards(r.tx, r.project.id)
     shown = [row for row in rows if row.outcome is Outcome.FAILED] if failed else rows
     columns = [
-        ("guard", lambda g: g.guard),
-        ("variant", lambda g: g.variant),
-        ("dtype", lambda g: g.dtype),
-        ("on", lambda g: g.machine),
-        ("outcome", lambda g: g.outcome.value),
-        ("margin", lambda g: units.margin(g.error, g.tolerance)),
-        ("at", lambda g: _commit(g.commit)),
-        ("says", lambda g: g.message[:200]),
+        Column("guard", lambda g: g.guard),
+        Column("variant", lambda g: g.variant),
+        Column("outcome", lambda g: g.outcome),
+        Column("worst margin", lambda g: g.margin),
+        Column("on", lambda g: g.machine, once=True),
+        Column("at", lambda g: _commit(g.commit), once=True),
+        Column("test" if all_ else "says", lambda g: g.test if all_ else g.says),
     ]
     empty = "no guard fails" if failed and rows else "no guard was run; [guards] command in perfsvc.toml names them"
-    print_rows("guards", shown, columns, as_json=as_json, empty=empty)
+    if as_json:
+        print_json("guards", shown)
+    else:
+        print_rows("guards", folded(shown, each=all_), columns, as_json=False, empty=empty)
     if any(row.outcome is Outcome.FAILED for row in rows):
         raise typer.Exit(FOUND)
 
 
-def show(alert: Annotated[int, typer.Argument(help="Its number.")], as_json: JsonOption = False) -> None:
+def show(
+    alert: Annotated[int, typer.Argument(min=1, max=LARGEST_ID, help="Its number.")], as_json: JsonOption = False
+) -> None:
     """Everything about one alert: what, how much, since when, which commits, why, and what was done about it."""
     found = settings()
-    store = open_store(found)
-    with store.reading() as tx:
+    with opened(found) as store, store.reading() as tx:
         detail = queries.alert(tx, alert)
     if as_json:
         print_json("alert", detail)
         return
     message = notify.compose(detail, found.dashboard_address)
     print_lines([message.title, *message.body.splitlines()[1:], "", f"state: {detail.alert.state.value}"])
-    print_lines(["commits in the range, oldest first:", *(f"  {_commit(c)}  {c.author}" for c in detail.commits)])
-    print_lines(["series:", *(f"  {c.label}  {c.metric}: {_change(c)}  {c.explanation}" for c in detail.changes)])
-    print_lines(["history:", *(f"  {e.at:%Y-%m-%d %H:%M} {e.actor} {e.action} {e.reason}" for e in detail.events)])
-    print_lines([f"next: perfsvc accept {alert} --reason ...   or: perfsvc dismiss {alert} --reason ..."])
+    for part in _parts(detail):
+        print_lines(part)
+    if detail.alert.state in STANDING:
+        print_lines([f"next: perfsvc accept {alert} --reason ...   or: perfsvc dismiss {alert} --reason ..."])
+    else:
+        print_lines([f"next: perfsvc reopen {alert}"])
+
+
+def _parts(detail: AlertDetail) -> list[list[str]]:
+    """Lists with their headings; an empty one is left out."""
+    told = {
+        "commits in the range, oldest first:": [f"{_commit(c)}  {c.author}" for c in detail.commits],
+        "series:": [f"{c.label}  {_change(c)}  {c.explanation}" for c in detail.changes],
+        "guards:": [f"{g.guard} {g.variant}  {g.test}  {_first_line(g.message)}" for g in detail.guards],
+        "history:": [f"{e.at.astimezone(UTC):%Y-%m-%d %H:%M} {e.actor} {e.action} {e.reason}" for e in detail.events],
+    }
+    return [[head, *(f"  {line}".rstrip() for line in lines)] for head, lines in told.items() if lines]
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n")[0]
 
 
 def _commit(commit: CommitRow) -> str:
-    return f"{commit.short} {commit.subject[:60]}".strip()
+    return f"{commit.short} {commit.subject[:SUBJECT_SHOWN]}".strip()
 
 
 def _range(alert: AlertRow) -> str:
     if alert.first_bad is None:
         return ""
     if alert.commits_in_range > 1:
-        return f"{alert.commits_in_range} commits up to {_commit(alert.first_bad)}"
-    return _commit(alert.first_bad)
+        return f"{alert.commits_in_range} commits up to {alert.first_bad.short}"
+    return alert.first_bad.short
 
 
 def _change(change: ChangeRow) -> str:
     how = units.change(change.ratio, change.unit, change.metric, before=change.before, after=change.after)
     return f"{how} ({units.value(change.before, change.unit)} -> {units.value(change.after, change.unit)})"
+
+
+def _sees(effect: float | None) -> str:
+    """The smallest change that it would tell, in a word: `1.8 %`, `any`."""
+    return "" if effect is None else "any" if effect == 0 else units.percent(effect)

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from perfsvc import triage
-from perfsvc.cli.context import open_store, settings, user
+from perfsvc.cli.context import LARGEST_ID, opened, settings, user
 from perfsvc.cli.output import print_lines
 from perfsvc.store.rows import AlertRow
 
-Alert = Annotated[int, typer.Argument(help="The alert's number, as `perfsvc alerts` shows it.")]
+Alert = Annotated[int, typer.Argument(min=1, max=LARGEST_ID, help="The alert's number, as `perfsvc alerts` shows it.")]
+Run = Annotated[int, typer.Argument(min=1, max=LARGEST_ID, help="The run's number, as `perfsvc runs` shows it.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; the next one who looks will want to know.")]
 By = Annotated[str, typer.Option("--by", help="Who does it; default: the local user.")]
 
@@ -42,13 +43,14 @@ def reopen(alert: Alert, reason: Reason = "", by: By = "") -> None:
     _do(triage.reopen, alert, reason, by)
 
 
-def exclude(run: Annotated[int, typer.Argument(help="The run's number.")], reason: Reason = "", by: By = "") -> None:
+def exclude(run: Run, reason: Reason = "", by: By = "") -> None:
     """Leave a run out of every series, as when the machine was busy. Needs a reason; `perfsvc process` judges anew."""
-    store = open_store(settings())
-    triage.exclude(store, run, actor=by or user(), reason=reason)
-    print_lines([f"run {run} is excluded; `perfsvc process` judges its series anew"])
+    with opened(settings()) as store:
+        triage.exclude(store, run, actor=by or user(), reason=reason)
+    print_lines([f"run {run} is excluded; next: `perfsvc process` judges its series anew"])
 
 
 def _do(step: Callable[..., Any], alert: int, reason: str, by: str) -> None:
-    row: AlertRow = step(open_store(settings()), alert, actor=by or user(), reason=reason)
+    with opened(settings()) as store:
+        row: AlertRow = step(store, alert, actor=by or user(), reason=reason)
     print_lines([f"alert {row.id} is {row.state.value}: {row.title}"])
