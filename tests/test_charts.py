@@ -149,6 +149,13 @@ def test_a_hostile_subject_reaches_a_chart_as_text_only() -> None:
     assert HOSTILE not in json.dumps(told)
 
 
+def test_what_says_nothing_in_words_says_nothing_when_pointed_at() -> None:
+    told = charts.series_chart(SERIES, [point(i) for i in range(20)], [change(10)]).to_dict()
+    bare = [layer for layer in told["layer"] if "tooltip" not in layer["encoding"]]
+    assert len(bare) == 2
+    assert all(layer["mark"]["tooltip"] is None for layer in bare)
+
+
 def test_a_hostile_hash_cannot_leave_its_quotes_in_an_axis_label() -> None:
     told = charts.series_chart(SERIES, [replace(point(0), commit=replace(commit(0), hash="'};x{'"))]).to_dict()
     labels = {layer["encoding"]["x"]["axis"]["labelExpr"] for layer in told["layer"]}

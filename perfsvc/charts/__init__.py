@@ -70,8 +70,8 @@ def series_chart(
     y = _vertical(title, [scale.of(v) for v in values], log)
     draw = Drawing(_horizontal(points, axis), MARKS, {row["kind"] for row in rows + marks}, height)
     return draw.layered(
-        draw.rules(marks),
         draw.band([row for row in rows if row["kind"] == "measured" and row["low"] is not None], y),
+        draw.rules(marks),
         draw.segments(levels(points, places, standing, scale), y),
         draw.points([row for row in rows if row["kind"] != "missing"], y.of("value"), POINT_TIP),
         draw.points([row for row in rows if row["kind"] == "missing"], NEAR_BOTTOM, MISSING_TIP),

@@ -19,6 +19,9 @@ LOG_ROOM = 1.05  #: a logarithmic axis reaches so much beyond its values
 NEAR_TOP = alt.value(6)
 MIDDLE, NEAR_BOTTOM = alt.value({"expr": "height / 2"}), alt.value({"expr": "height - 6"})
 
+#: Without this a page shows a mark's bare numbers, without units, when one points at it.
+SILENT = {"tooltip": None}
+
 SMALL, LARGE = 34, 100  # of a point and of what must not be missed, in square pixels
 
 _COMMIT_TIP = [alt.Tooltip("commit:N"), alt.Tooltip("subject:N"), alt.Tooltip("date:N", title="authored")]
@@ -67,7 +70,8 @@ class Drawing:
         size = alt.condition("datum.kind == 'measured'", alt.value(SMALL), alt.value(LARGE))
         return self._layer(
             rows,
-            {"type": "point", "filled": True, "opacity": 0.85},
+            # The stroke is not seen: it makes a small point easy to point at.
+            {"type": "point", "filled": True, "opacity": 0.85, "stroke": "transparent", "strokeWidth": 12},
             y=y,
             color=self.colour,
             shape=self.shape,
@@ -83,11 +87,15 @@ class Drawing:
 
     def band(self, rows: Rows, y: Vertical) -> alt.Chart | None:
         return self._layer(
-            rows, {"type": "area", "opacity": 0.16, "color": BLUE}, y=y.of("low"), y2="high:Q", detail="stretch:N"
+            rows,
+            {"type": "area", "opacity": 0.16, "color": BLUE} | SILENT,
+            y=y.of("low"),
+            y2="high:Q",
+            detail="stretch:N",
         )
 
     def segments(self, rows: Rows, y: Vertical, colour: str = BLUE) -> alt.Chart | None:
-        mark = {"type": "rule", "strokeWidth": 2.5, "color": colour, "opacity": 0.75}
+        mark = {"type": "rule", "strokeWidth": 2.5, "color": colour, "opacity": 0.75} | SILENT
         return self._layer(rows, mark, x2="x2:Q", y=y.of("level"))
 
     def _layer(self, rows: Rows, mark: Any, **channels: Any) -> alt.Chart | None:
