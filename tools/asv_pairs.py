@@ -42,6 +42,7 @@ def main() -> None:
     folder = chosen.folder.resolve()
     results = folder / "results.jsonl"
     base, heads = _history(folder / "repository", chosen.pairs)
+    subprocess.run([sys.executable, "-m", "asv", "machine", "--yes"], cwd=folder / "repository", check=True)
     done = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     waiting = heads[len(done) :]
     for number, (kind, commit) in enumerate(waiting, start=len(done) + 1):
