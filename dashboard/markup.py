@@ -55,6 +55,8 @@ def _attribute(name: str, value: str | int | bool | None) -> str:
 def foreign(text: str, longest: int = 120, *, cls: str = "") -> Html:
     """A name, subject or message from a measured repository: one short line, kept from turning its surroundings."""
     short = plain(text, longest)
+    if not short:
+        return Html("")
     hint = plain(text, LONGEST_HINT)
     return el("bdi", short, cls=cls or None, title=hint if hint != short else None)
 

@@ -166,7 +166,7 @@ def commit(row: CommitRow | None, project: ProjectRow | None, *, subject: bool =
     if row is None:
         return el("span", "not known")
     address = web_address(project.commit_url, row.hash) if project else None
-    short = el("code", foreign(row.short))
+    short = el("code", foreign(row.short), cls="hash")
     linked = el("a", short, href=address, target="_blank") if address else short
     return el("span", linked, " ", foreign(row.subject, 90) if subject else None)
 

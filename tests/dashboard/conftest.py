@@ -48,6 +48,14 @@ def hostile_month(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return filled(tmp_path_factory.mktemp("hostile"), project="<i>evil</i> **project**", names=HOSTILE)
 
 
+@pytest.fixture(scope="session")
+def two_projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plain month, and a second one on two machines under a hostile name."""
+    home = filled(tmp_path_factory.mktemp("two"))
+    filled(home, project="<i>evil</i> **project**", names=HOSTILE, jobs=False)
+    return filled(home, project="<i>evil</i> **project**", names=HOSTILE, machine="m1-mps", jobs=False)
+
+
 @pytest.fixture
 def own_month(month: Path, tmp_path: Path) -> Path:
     """A copy that a test may change."""

@@ -77,18 +77,26 @@ def commit_at(i: int, now: datetime, names: Names = Names()) -> Commit:
     return Commit(f"{i:02d}" + content_hash(str(i).encode())[:38], written, author=names.author, subject=subject)
 
 
-def fill(store: Store, now: datetime, *, project: str = "attention", names: Names = Names(), jobs: bool = True) -> int:
+def fill(
+    store: Store,
+    now: datetime,
+    *,
+    project: str = "attention",
+    machine: str = MACHINE,
+    names: Names = Names(),
+    jobs: bool = True,
+) -> int:
     """The whole month, judged every ten commits. Returns the project's id."""
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     line = [commit_at(i, now, names) for i in range(COMMITS)]
     with store.writing() as tx:
         project_id = writes.catalog.keep_project(tx, project, now=line[0].authored_at, repository="/src/attention")
         writes.catalog.keep_line(tx, project_id, line)
-        runner_id = writes.catalog.keep_runner(tx, MACHINE, Device.CPU, {"cpu": "8 cores"}, now=now)
+        runner_id = writes.catalog.keep_runner(tx, machine, Device.CPU, {"cpu": "8 cores"}, now=now)
     rng = random.Random(7)
     for i, commit in enumerate(line):
         stored = commit.authored_at + timedelta(minutes=4)
-        pipeline.ingest(store, project_id, [report(i, commit, rng, names)], settings, stored)
+        pipeline.ingest(store, project_id, [report(i, commit, rng, names, machine)], settings, stored)
         if i % 10 == 9:
             pipeline.process(store, project_id, settings, stored)
     if jobs:
@@ -96,7 +104,7 @@ def fill(store: Store, now: datetime, *, project: str = "attention", names: Name
     return project_id
 
 
-def report(i: int, commit: Commit, rng: random.Random, names: Names) -> RunReport:
+def report(i: int, commit: Commit, rng: random.Random, names: Names, machine: str = MACHINE) -> RunReport:
     measured, skips = [], []
     for name, (_, typical, noise, variants) in SUITE.items():
         for variant in variants:
@@ -110,10 +118,10 @@ def report(i: int, commit: Commit, rng: random.Random, names: Names) -> RunRepor
             spread = (value * (1 - noise), value * (1 + noise)) if noise else (None, None)
             measured.append(Measurement(name, params, value, *spread))
     return RunReport(
-        machine=MACHINE,
+        machine=machine,
         env_name="virtualenv-py3.11",
         commit=commit,
-        content_hash=content_hash(commit.hash.encode()),
+        content_hash=content_hash(commit.hash.encode(), machine.encode()),
         benchmarks=tuple(Benchmark(n, "1", m, ("variant", "workload")) for n, (m, *_) in SUITE.items()),
         measurements=tuple(measured),
         skips=tuple(skips),

@@ -48,6 +48,29 @@ def test_a_machine_that_fell_silent_is_late(show: Show, tmp_path: Path) -> None:
     assert "newest run 3 days ago ?late on mybox-cpu" in text(show("tonight", tmp_path))
 
 
+def test_project_and_machine_come_from_the_address(show: Show, two_projects: Path) -> None:
+    page = show("tonight", two_projects, project="attention")
+    assert text(page).startswith("Tonight in attention newest run 2 hours ago on mybox-cpu")
+    evil = "<i>evil</i> **project**"
+    page = show("tonight", two_projects, project=evil, machine="m1-mps")
+    assert text(page).startswith(f"Tonight in {evil} newest run 2 hours ago on m1-mps")
+    assert "mybox-cpu" not in text(page)[text(page).index("By machine") :]
+
+
+def test_another_project_can_be_chosen(show: Show, two_projects: Path) -> None:
+    page = show("tonight", two_projects)
+    assert [box.label for box in page.selectbox] == ["Project", "Machine"]
+    page = page.selectbox[0].select("attention").run()
+    assert text(page).startswith("Tonight in attention")
+    assert [box.label for box in page.selectbox] == ["Project"]
+
+
+def test_one_alert_tells_a_range_on_several_machines_once(show: Show, two_projects: Path) -> None:
+    page = show("tonight", two_projects, project="<i>evil</i> **project**")
+    assert "1 regressions" in text(page)
+    assert "m1-mps, mybox-cpu" in text(page)
+
+
 def test_a_store_without_a_project_says_how_to_begin(show: Show, tmp_path: Path) -> None:
     Store.create(address(tmp_path)).close()
     page = text(show("tonight", tmp_path))
