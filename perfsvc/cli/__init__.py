@@ -32,7 +32,7 @@ for room in (serving, measuring, ingesting, reading, triaging):
 def run(arguments: Sequence[str] | None = None) -> None:
     """Errors that people can mend are one line on stderr; a fault keeps its trace. Ends in SystemExit, always."""
     open_streams()
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
         app(arguments, prog_name="perfsvc")
     except PerfsvcError as error:
