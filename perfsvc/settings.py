@@ -244,14 +244,14 @@ def _where(place: tuple[int | str, ...], toml: Path | None, written: Mapping[str
 
 def _refuse_misspelt_variables(known: Iterable[str]) -> None:
     """A variable that is nearly a setting's. Others that begin alike are not ours to judge: PERFSVC_DEVICE is asv's."""
-    names = [PREFIX + name.upper() for name in known]
+    names = [name.upper() for name in known]
     for variable in os.environ:
-        name = variable.split("__")[0]
-        if not name.startswith(PREFIX) or name in names or name in OTHER_VARIABLES:
+        name = variable.removeprefix(PREFIX).split("__")[0]
+        if not variable.startswith(PREFIX) or name in names or variable in OTHER_VARIABLES:
             continue
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.85)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
         if near:
-            raise SettingsError(f"{variable}: there is no such setting; did you mean {near[0]}?")
+            raise SettingsError(f"{variable}: there is no such setting; did you mean {PREFIX}{near[0]}?")
 
 
 def project_folder(start: Path) -> Path | None:
