@@ -8,6 +8,8 @@ import streamlit as st
 
 from dashboard import parts, reading
 from dashboard.markup import el
+from perfsvc import charts
+from perfsvc.errors import NotFound
 from perfsvc.store import queries
 from perfsvc.store.rows import ProjectRow
 
@@ -37,18 +39,50 @@ def project_named(name: str) -> ProjectRow:
 
 
 def _project(projects: list[ProjectRow]) -> ProjectRow:
-    if len(projects) == 1:
-        return projects[0]
     names = [project.name for project in projects]
-    chosen = st.selectbox("Project", names, key="project", bind="query-params", width=260)
-    return projects[names.index(chosen)]
+    return projects[names.index(_pick("project", names))]
 
 
 def _machine(machines: tuple[str, ...]) -> str | None:
-    if len(machines) < 2:
-        return machines[0] if machines else None
-    chosen = st.selectbox("Machine", [ALL, *machines], key="machine", bind="query-params", width=260)
+    if not machines:
+        return None
+    chosen = _pick("machine", [ALL, *machines] if len(machines) > 1 else list(machines))
     return None if chosen == ALL else chosen
+
+
+def _pick(name: str, options: list[str]) -> str:
+    """The address decides; where it is silent, what was chosen last; then the first. Raises: NotFound.
+
+    Not `bind="query-params"`: a bound widget forgets its value when another page is opened.
+    """
+    key, last = f"pick {name}", st.session_state.get(f"last {name}")
+    asked = st.query_params.get(name) or (last if last in options else options[0])
+    if asked not in options:
+        raise NotFound(
+            f"there is no {name} {charts.plain(asked)!r} here; known: {', '.join(map(charts.plain, options))}"
+        )
+    if len(options) == 1:
+        return asked
+    st.session_state[key] = asked
+    chosen = st.selectbox(name.capitalize(), options, key=key, on_change=_remember, args=(name, key), width=260)
+    st.session_state[f"last {name}"] = chosen
+    _tell(name, chosen)
+    return chosen
+
+
+def _tell(name: str, chosen: str) -> None:
+    """What is chosen goes into the address, so that the link says what one sees."""
+    if chosen == ALL:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = chosen
+
+
+def _remember(name: str, key: str) -> None:
+    st.session_state[f"last {name}"] = st.session_state[key]
+    _tell(name, st.session_state[key])
+    if name == "project":
+        st.query_params.pop("machine", None)
 
 
 def _nothing_yet() -> None:

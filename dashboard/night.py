@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,9 @@ from perfsvc.store.rows import AlertRow, ChangeRow, GuardRow, JobRow, SeriesRow
 
 JOBS_SHOWN = 8
 
+NOT_JUDGED = (Verdict.NOISY, Verdict.NEW, Verdict.NO_DATA)
+SHOWN = (Verdict.FASTER, Verdict.CHANGED, *NOT_JUDGED)  # slower ones stand in their alerts, steady ones nowhere
+
 
 @dataclass(frozen=True, slots=True)
 class Night:
@@ -21,7 +24,8 @@ class Night:
 
     choice: Choice
     now: datetime
-    series: Sequence[SeriesRow]
+    series: Sequence[SeriesRow]  #: those of which a row is shown
+    counts: Mapping[str, Mapping[Verdict, int]]  #: of all series, by machine
     alerts: Sequence[AlertRow]
     suspects: Sequence[ChangeRow]
     guards: Sequence[GuardRow]
@@ -30,6 +34,11 @@ class Night:
 
     def having(self, *verdicts: Verdict) -> list[SeriesRow]:
         return [row for row in self.series if row.verdict in verdicts]
+
+    def count(self, *verdicts: Verdict) -> int:
+        """How many series of the chosen machines have one of these verdicts; of all series, without any."""
+        chosen = [found for machine, found in self.counts.items() if self.choice.machine in (None, machine)]
+        return sum(n for found in chosen for verdict, n in found.items() if not verdicts or verdict in verdicts)
 
     def alerts_of(self, *kinds: AlertKind) -> list[AlertRow]:
         return [row for row in self.alerts if row.kind in kinds]
@@ -43,7 +52,8 @@ def read(choice: Choice) -> Night:
     return Night(
         choice=choice,
         now=reading.now(),
-        series=reading.ask(queries.series, project.id, machine=machine),
+        series=reading.ask(queries.series, project.id, machine=machine, verdicts=SHOWN),
+        counts=reading.ask(queries.verdict_counts, project.id),
         alerts=[row for row in alerts if machine is None or not row.machines or machine in row.machines],
         suspects=[row for row in odd if machine in (None, row.machine)],
         guards=reading.ask(queries.guards, project.id, machine=machine),

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from dashboard import links, parts, tables
 from dashboard.choice import choose
 from dashboard.markup import Child, Html, el, foreign, join
-from dashboard.night import Night, read
+from dashboard.night import NOT_JUDGED, Night, read
 from dashboard.parts import Column
 from perfsvc import units
 from perfsvc.model import AlertKind, Outcome, Verdict
 from perfsvc.store.rows import JobRow, SeriesRow
 
-NOT_JUDGED = (Verdict.NOISY, Verdict.NEW, Verdict.NO_DATA)
 STALE_AFTER = timedelta(hours=36)
 
 
@@ -66,9 +65,9 @@ def _tiles(night: Night) -> Html:
         (len(night.alerts_of(AlertKind.WRONG)), "wrong results", "wrong"),
         (len(night.alerts_of(AlertKind.REGRESSION)), "regressions", "worse"),
         (len(night.suspects), "suspects", "odd"),
-        (len(night.having(Verdict.FASTER)), "improvements", "better"),
-        (len(night.having(*NOT_JUDGED)), "not judged", "quiet"),
-        (len(night.having(Verdict.STEADY)), "steady", "quiet"),
+        (night.count(Verdict.FASTER), "improvements", "better"),
+        (night.count(*NOT_JUDGED), "not judged", "quiet"),
+        (night.count(Verdict.STEADY), "steady", "quiet"),
     )
     return parts.tiles(*(parts.tile(number, label, tone=tone) for number, label, tone in counted))
 
@@ -76,12 +75,12 @@ def _tiles(night: Night) -> Html:
 def _wrong(night: Night) -> Html | None:
     rows = night.alerts_of(AlertKind.WRONG)
     failing = [guard for guard in night.guards if guard.outcome is Outcome.FAILED]
-    doubted = night.having(Verdict.WRONG)
+    doubted = night.count(Verdict.WRONG)
     if not rows and not failing:
         return None
     told = f"{units.count(len(failing), 'guard')} failing at the newest commit"
     if doubted:
-        told += f"; {units.count(len(doubted), 'series', 'series')} not believed while that lasts"
+        told += f"; {units.count(doubted, 'series', 'series')} not believed while that lasts"
     hint = el("span", f"{told}. ", el("a", "See the guards", href=_here(night, links.CORRECTNESS)))
     body = (
         tables.of_alerts(rows, night.choice.project, night.now)
@@ -98,7 +97,7 @@ def _slower(night: Night) -> Html:
             "Regressions", tables.of_alerts(rows, night.choice.project, night.now), count=len(rows), hint="Worst first."
         )
     passed = sum(guard.outcome is Outcome.PASSED for guard in night.guards)
-    judged = len(night.series) - len(night.having(*NOT_JUDGED))
+    judged = night.count() - night.count(*NOT_JUDGED)
     checked = f"{units.count(judged, 'series', 'series')} and {units.count(passed, 'passing guard')}"
     machines = night.choice.machine or units.count(len(night.choice.machines), "machine")
     return parts.section(
@@ -181,10 +180,7 @@ def _devices(night: Night) -> Html | None:
 
 
 def _counts(night: Night, machine: str) -> list[Child]:
-    counts = dict.fromkeys(parts.ORDER, 0)
-    for row in night.series:
-        if row.machine == machine:
-            counts[row.verdict] += 1
+    counts = {verdict: night.counts.get(machine, {}).get(verdict, 0) for verdict in parts.ORDER}
     address = {v: _here(night, links.SERIES, machine=machine, verdict=v) for v in counts}
     return [el("a", f"{n:,}", href=address[v]) if n else "0" for v, n in counts.items()]
 

@@ -109,6 +109,15 @@ def hostile_served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def two_served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Two projects, the second on two machines."""
+    home = filled(tmp_path_factory.mktemp("two-served"))
+    filled(home, project="second")
+    with serving(filled(home, project="second", machine="m1-mps")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the screenshots are left; `-s` shows the folder."""
     folder = tmp_path_factory.mktemp("pictures")

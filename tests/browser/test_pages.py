@@ -89,6 +89,17 @@ def test_what_is_chosen_is_in_the_address_and_the_address_chooses(
     keep(page, pictures, "series-by-date")
 
 
+def test_project_and_machine_stay_chosen_from_page_to_page(opened: Open, two_served: str, pictures: Path) -> None:
+    page = opened(f"{two_served}/?project=second")
+    page.get_by_label("Machine").click()
+    page.get_by_role("option", name="m1-mps").click()
+    expect(page).to_have_url(re.compile("machine=m1-mps"))
+    keep(page, pictures, "two-projects")
+    page.get_by_role("link", name="Correctness", exact=True).click()
+    expect(page.get_by_role("heading", name="Correctness of second")).to_be_visible()
+    expect(page).to_have_url(re.compile("correctness[?]project=second&machine=m1-mps"))
+
+
 def test_a_decision_needs_a_reason_and_is_seen_at_once(opened: Open, month_served: str) -> None:
     page = opened(f"{month_served}/alert?alert=2")
     page.get_by_role("button", name="Dismiss").click()

@@ -63,6 +63,14 @@ def test_another_project_can_be_chosen(show: Show, two_projects: Path) -> None:
     page = page.selectbox[0].select("attention").run()
     assert text(page).startswith("Tonight in attention")
     assert [box.label for box in page.selectbox] == ["Project"]
+    assert page.query_params["project"] == "attention"
+
+
+def test_an_address_about_something_that_is_not_there_is_said_so(show: Show, two_projects: Path) -> None:
+    page = show("tonight", two_projects, project="gone")
+    assert "there is no project 'gone' here; known: <i>evil</i> **project**, attention" in page.exception[0].message
+    page = show("tonight", two_projects, project="attention", machine="gone")
+    assert "there is no machine 'gone' here; known: mybox-cpu" in page.exception[0].message
 
 
 def test_one_alert_tells_a_range_on_several_machines_once(show: Show, two_projects: Path) -> None:
