@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,11 @@ from perfsvc import formats, git, pipeline, units
 from perfsvc.cli import context
 from perfsvc.cli.context import ProjectOption
 from perfsvc.cli.output import FOUND, MISUSED, note, notes, print_lines, tell_alerts
-from perfsvc.errors import GitError, ResultFormatError, RunnerError
+from perfsvc.errors import GitError, NotFound, ResultFormatError, RunnerError
 from perfsvc.model import Complaint, RunReport
 from perfsvc.runner import asv_conf
 from perfsvc.settings import Settings, project_folder
-from perfsvc.store import Store, writes
+from perfsvc.store import Store, queries, writes
 
 COMPLAINTS_SHOWN = 10
 
@@ -81,13 +81,26 @@ def _bring_in(
         known = _Known(writes.runs.known_hashes(tx, project_id))
     total = pipeline.Ingested()
     for path in paths:
-        reports = formats.read(path, format_, known=known)
+        reports = (_own(store, each) for each in formats.read(path, format_, known=known))
         result = pipeline.ingest(store, project_id, _counted(reports), settings, datetime.now(UTC))
         total.new += result.new
         total.unchanged += result.unchanged
         total.complaints += result.complaints
     total.unchanged += known.count
     return total
+
+
+def _own(store: Store, report: RunReport | Complaint) -> RunReport | Complaint:
+    """A bundle that another service's runner made is of no job of ours, whatever number it bears."""
+    if isinstance(report, Complaint) or report.job is None:
+        return report
+    try:
+        with store.reading() as tx:
+            if report.commit.hash in queries.job(tx, report.job).spec.get("commits", ()):
+                return report
+    except NotFound:
+        pass
+    return replace(report, job=None, attempt=None, origin=f"bundle:{report.content_hash[:12]}")
 
 
 class _Known:

@@ -52,6 +52,8 @@ def work(
 ) -> Done:
     """Do the job and bring in its runs. Raises: JobConflict when it is not ours to begin.
 
+    Runs are judged together when the job ends, however it ends: an alert that opened between two of them would be told
+    with a range that the next run narrows. A kill leaves them waiting for whoever judges next.
     gives_back: when `cancelled` says stop, the job waits for its next attempt instead of ending.
     """
     job = jobs.claim(store, job_id, attempt, datetime.now(UTC))
@@ -59,7 +61,8 @@ def work(
     done = Done(job_id)
     try:
         with pulse:
-            _measure(store, job, attempt, place or place_of(store, job), pulse, progress, done)
+            place = place or place_of(store, job)
+            _measure(store, job, attempt, place, pulse, progress, done)
     except JobConflict as error:
         pulse.lost, done.state, done.message = True, JobState.FAILED, str(error)
     except processes.Interrupted:
@@ -72,6 +75,8 @@ def work(
     if done.failed and not done.measured and done.state is JobState.DONE:
         done.state = JobState.FAILED
     done.message = done.message or _summary(done)
+    if place is not None:  # also after an attempt that only found everything in
+        done.opened += pipeline.process(store, place.id, place.settings, datetime.now(UTC)).opened
     if done.state is not JobState.QUEUED and not pulse.lost:
         _complete(store, attempt, done)
     return done
@@ -167,14 +172,13 @@ def _keep(store: Store, place: Place, job: JobRow, attempt: int, result: agent.M
 
 
 def bring_in(store: Store, place: Place, job_id: int, attempt: int, folder: Path, done: Done) -> None:
-    """Keep and judge one bundle. Raises: JobConflict when a newer attempt has begun: the bundle is kept aside."""
+    """Keep one bundle. Raises: JobConflict when a newer attempt has begun: the bundle is kept aside."""
     with store.reading() as tx:
         job = queries.job(tx, job_id)
     if not jobs.accepts(job, attempt):
         raise JobConflict(f"job {job_id}: attempt {attempt} is late, {job.attempt} has begun; kept aside: {folder}")
-    now = datetime.now(UTC)
-    done.complaints += pipeline.ingest(store, place.id, bundle.read(folder), place.settings, now).complaints
-    done.opened += pipeline.process(store, place.id, place.settings, now).opened
+    reports = bundle.read(folder)
+    done.complaints += pipeline.ingest(store, place.id, reports, place.settings, datetime.now(UTC)).complaints
 
 
 def _summary(done: Done) -> str:

@@ -4,9 +4,9 @@ import io
 import sys
 
 import pytest
+from rich.cells import cell_len
 
 from perfsvc.cli.output import Column, plain, print_json, print_lines, table
-from rich.cells import cell_len
 
 WORD = Column("word", lambda row: row[0])
 ON = Column("on", lambda row: row[1], once=True)

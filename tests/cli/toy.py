@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILES = {
-    "asv.conf.json": '{"version": 1, "project": "toy", "repo": ".", "branches": ["main"], "benchmark_dir": "benchmarks"}',
+    "asv.conf.json": '{"version": 1, "project": "toy", "repo": ".", "branches": ["main"]}',
     "toy/__init__.py": "def work(n):\n    return sum(range(n))\n",
     "benchmarks/__init__.py": "",
-    "benchmarks/speed.py": '''
+    "benchmarks/speed.py": """
 def time_work():
     import toy
     toy.work(1000)
@@ -22,7 +22,7 @@ def track_steps():
     import toy
     return toy.work(10)
 track_steps.version, track_steps.unit, track_steps.exact, track_steps.direction = "1", "1", True, "lower"
-''',
+""",
 }
 SLOWER = FILES["toy/__init__.py"].replace("range(n)", "range(n + 1)")
 BROKEN = "raise ImportError('toy is broken on purpose')\n"
