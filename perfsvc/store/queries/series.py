@@ -133,6 +133,10 @@ class _Run:
     measured_at: datetime
 
 
+#: run's id, value, q25, q75, wrong, skip
+_Value = tuple[Any, ...]
+
+
 def points(tx: Connection, series_id: int) -> list[PointRow]:
     """A series in order, one point a commit: the median over its runs. Excluded runs are left out."""
     return points_of(tx, [series_id]).get(series_id, [])
@@ -150,14 +154,14 @@ def _points_of(tx: Connection, series_ids: Sequence[int]) -> dict[int, list[Poin
     runs = _runs_of(tx, series_ids)
     m = t.measurement.c
     query = select(m.series_id, m.run_id, m.value, m.q25, m.q75, m.wrong, m.skip).where(m.series_id.in_(series_ids))
-    by_commit: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for row in tx.execute(query.order_by(m.series_id, m.run_id)):
-        run = runs.get(row.run_id)
+    by_commit: dict[int, dict[int, list[_Value]]] = defaultdict(lambda: defaultdict(list))
+    for series_id, run_id, *value in tx.execute(query.order_by(m.series_id, m.run_id)).all():
+        run = runs.get(run_id)
         if run is not None:
-            by_commit[row.series_id][run.commit.id].append(row)
+            by_commit[series_id][run.commit.id].append((run_id, *value))
     by_git = bool(by_commit) and _ordered_by_git(tx, series_ids[0])
     return {
-        series_id: _in_order([_point(rows, runs) for rows in commits.values()], by_git)
+        series_id: _in_order([_point(values, runs) for values in commits.values()], by_git)
         for series_id, commits in by_commit.items()
     }
 
@@ -198,25 +202,24 @@ def _in_order(rows: list[PointRow], ordered_by_git: bool) -> list[PointRow]:
     return sorted(rows, key=lambda p: (p.commit.authored_at, p.commit.hash))
 
 
-def _point(rows: list[Any], runs: Mapping[int, _Run]) -> PointRow:
+def _point(values: list[_Value], runs: Mapping[int, _Run]) -> PointRow:
     """The runs of one commit as one point. A skip counts only where no run has a value; wrong as soon as one run is."""
-    valued = [r for r in rows if r.value is not None]
-    newest = (valued or rows)[-1]
-    run = runs[newest.run_id]
+    if len(values) == 1:
+        run_id, value, q25, q75, wrong, skip = values[0]
+        run = runs[run_id]
+        return PointRow(run.commit, value, q25, q75, (run_id,), wrong, skip or "", run.environment, run.measured_at)
+    valued = [v for v in values if v[1] is not None]
+    newest = (valued or values)[-1]
+    quartiles = [(v[2], v[3]) for v in valued if v[2] is not None and v[3] is not None]
+    run = runs[newest[0]]
     return PointRow(
         commit=run.commit,
-        value=_median([r.value for r in valued]),
-        q25=_median([r.q25 for r in valued if r.q25 is not None and r.q75 is not None]),
-        q75=_median([r.q75 for r in valued if r.q25 is not None and r.q75 is not None]),
-        runs=tuple(r.run_id for r in rows),
-        wrong=any(r.wrong for r in rows),
-        skip="" if valued else newest.skip,
+        value=statistics.median(v[1] for v in valued) if valued else None,
+        q25=statistics.median(q25 for q25, _ in quartiles) if quartiles else None,
+        q75=statistics.median(q75 for _, q75 in quartiles) if quartiles else None,
+        runs=tuple(v[0] for v in values),
+        wrong=any(v[4] for v in values),
+        skip="" if valued else newest[5] or "",
         environment=run.environment,
         measured_at=run.measured_at,
     )
-
-
-def _median(values: list[float]) -> float | None:
-    if len(values) <= 1:
-        return values[0] if values else None
-    return statistics.median(values)

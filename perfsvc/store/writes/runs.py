@@ -32,11 +32,14 @@ class Kept:
     new: bool  #: False: the very same content was there already
 
 
+Told = tuple[list[str], dict[str, Any]]  # what the suite says of a benchmark: names of params, attributes
+
+
 @dataclass(slots=True)
 class Shelf:
     """Ids that one ingest has looked up already. It knows nothing of a transaction that was undone: make a new one."""
 
-    benchmarks: dict[tuple[str, str], tuple[int, Benchmark]] = field(default_factory=dict)  #: by name and version
+    benchmarks: dict[tuple[str, str], tuple[int, Told]] | None = None  #: by name and version
     metrics: dict[Metric, int] = field(default_factory=dict)
     series: dict[str, dict[SeriesIdentity, tuple[int, int]]] = field(default_factory=dict)  #: by machine; id, metric
 
@@ -233,25 +236,24 @@ def _retell(tx: Connection, known: dict[SeriesIdentity, tuple[int, int]], told: 
 
 
 def _benchmark_id(tx: Connection, project_id: int, benchmark: Benchmark, shelf: Shelf) -> int:
-    shelved = shelf.benchmarks.get((benchmark.name, benchmark.version))
-    if shelved is not None and shelved[1] == benchmark:
-        return shelved[0]
-    described = {"param_names": list(benchmark.param_names), "attributes": dict(benchmark.attributes)}
-    known = tx.execute(
-        select(t.benchmark).where(
-            t.benchmark.c.project_id == project_id,
-            t.benchmark.c.name == benchmark.name,
-            t.benchmark.c.version == benchmark.version,
-        )
-    ).first()
-    if known is None:
-        values = {"project_id": project_id, "name": benchmark.name, "version": benchmark.version, **described}
-        found = int(tx.execute(insert(t.benchmark).values(values).returning(t.benchmark.c.id)).scalar_one())
+    """The benchmark's id; what the suite says of it is brought up to date."""
+    if shelf.benchmarks is None:
+        b = t.benchmark.c
+        query = select(b.name, b.version, b.id, b.param_names, b.attributes).where(b.project_id == project_id)
+        shelf.benchmarks = {(row[0], row[1]): (row[2], (row[3], row[4])) for row in tx.execute(query)}
+    key = (benchmark.name, benchmark.version)
+    told = (list(benchmark.param_names), dict(benchmark.attributes))
+    columns: dict[str, Any] = {"param_names": told[0], "attributes": told[1]}
+    known = shelf.benchmarks.get(key)
+    if known is not None and known[1] == told:
+        return known[0]
+    if known is not None:
+        found = known[0]
+        tx.execute(update(t.benchmark).where(t.benchmark.c.id == found).values(columns))
     else:
-        found = known.id
-        if (known.param_names, known.attributes) != (described["param_names"], described["attributes"]):
-            tx.execute(update(t.benchmark).where(t.benchmark.c.id == found).values(described))
-    shelf.benchmarks[(benchmark.name, benchmark.version)] = (found, benchmark)
+        columns |= {"project_id": project_id, "name": benchmark.name, "version": benchmark.version}
+        found = int(tx.execute(insert(t.benchmark).values(columns).returning(t.benchmark.c.id)).scalar_one())
+    shelf.benchmarks[key] = (found, told)
     return found
 
 
