@@ -23,6 +23,9 @@ from perfsvc.store.rows import to_json
 #: What this machine calls itself. Another name in the Host header is that of a foreign page that was rebound to us.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
+#: Names from measured repositories are JSON text, whatever a browser would like to make of them.
+AS_TOLD = {"X-Content-Type-Options": "nosniff"}
+
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
@@ -78,7 +81,7 @@ def _reading(store: Store) -> APIRouter:
 
     def answer(question: Callable[[Connection], Any]) -> JSONResponse:
         with store.reading() as tx:
-            return JSONResponse(to_json(question(tx)))
+            return JSONResponse(to_json(question(tx)), headers=AS_TOLD)
 
     @router.get("/projects")
     def projects() -> JSONResponse:
@@ -151,4 +154,4 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """RFC 9457."""
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(content, status, dict(headers or {}), media_type="application/problem+json")
+    return JSONResponse(content, status, {**(headers or {}), **AS_TOLD}, media_type="application/problem+json")

@@ -1,0 +1,153 @@
+"""Every route, over a store with something in it; and what it refuses."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from perfsvc.api import build
+from perfsvc.errors import SettingsError
+from perfsvc.model import JobKind, Outcome
+from perfsvc.settings import Settings
+from perfsvc.store import Store, writes
+from perfsvc.store.engine import sqlite_file
+from tests.bench import NOON, Bench, guard
+
+HOSTILE = "<script>alert(1)</script>\u202e\"'\\ \x1b[31m {{7*7}}"
+ADDRESS = "http://127.0.0.1:8642"
+
+
+@pytest.fixture
+def story(bench: Bench) -> Bench:
+    """A count that moved at commit 3, under a name that somebody chose with care; a failing guard; a job."""
+    for place in range(6):
+        failing = guard(Outcome.FAILED if place == 5 else Outcome.PASSED, message=HOSTILE)
+        bench.run(place, {f"count_{HOSTILE}": 10 if place < 3 else 20}, guards=[failing])
+        bench.process()
+    with bench.store.writing() as tx:
+        runner = writes.catalog.keep_runner(tx, "box", "cpu", {}, now=NOON)  # type: ignore[arg-type]
+        writes.jobs.add_job(
+            tx, project_id=bench.project, runner_id=runner, kind=JobKind.BACKFILL, spec={"commits": []}, now=NOON
+        )
+    return bench
+
+
+@pytest.fixture
+def client(story: Bench) -> Iterator[TestClient]:
+    with TestClient(build(story.store, story.settings), base_url=ADDRESS, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("kind", ["series", "changes", "alerts", "runs", "guards", "jobs"])
+def test_a_projects_rows(client: TestClient, kind: str) -> None:
+    answer = client.get(f"/api/v1/{kind}", params={"project": "attention"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()
+
+
+def test_projects_and_runners(client: TestClient) -> None:
+    assert [row["name"] for row in client.get("/api/v1/projects").json()] == ["attention"]
+    assert [row["name"] for row in client.get("/api/v1/runners").json()] == ["box"]
+
+
+def test_series_can_be_chosen_and_have_their_points(client: TestClient) -> None:
+    (series,) = client.get("/api/v1/series", params={"project": "attention", "machine": "box", "match": "count"}).json()
+    assert client.get("/api/v1/series", params={"project": "attention", "machine": "m1"}).json() == []
+    told = client.get(f"/api/v1/series/{series['id']}/points").json()
+    assert told["series"]["id"] == series["id"]
+    assert [point["value"] for point in told["points"]] == [10, 10, 10, 20, 20, 20]
+
+
+def test_an_alert_with_all_that_belongs_to_it(client: TestClient, story: Bench) -> None:
+    alerts = client.get("/api/v1/alerts", params={"project": "attention"}).json()
+    (slow,) = (row for row in alerts if row["kind"] == "regression")
+    told = client.get(f"/api/v1/alerts/{slow['id']}").json()
+    assert [commit["hash"] for commit in told["commits"]] == [story.line[3].hash]
+    assert told["changes"][0]["ratio"] == 2.0
+
+
+def test_names_from_a_measured_repository_are_text(client: TestClient) -> None:
+    answer = client.get("/api/v1/series", params={"project": "attention"})
+    assert answer.json()[0]["benchmark"] == f"count_{HOSTILE}"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    (row,) = client.get("/api/v1/guards", params={"project": "attention"}).json()
+    assert row["message"] == HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/alerts?project=nobody", 404),
+        ("/api/v1/alerts/99", 404),
+        ("/api/v1/series/99/points", 404),
+        ("/api/v1/nothing", 404),
+        ("/", 404),
+        ("/api/v1/series", 422),
+        ("/api/v1/alerts/one", 422),
+        ("/api/v1/alerts/0", 422),
+        ("/api/v1/series/99999999999999999999/points", 422),
+    ],
+)
+def test_what_is_not_there_is_told_as_a_problem(client: TestClient, path: str, status: int) -> None:
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["status"], problem["type"]) == (status, "about:blank")
+    assert problem["title"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_nothing_is_changed_through_it(client: TestClient, method: str) -> None:
+    for path in ("/api/v1/alerts/1", "/api/v1/jobs", "/api/v1/projects"):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_page_that_was_rebound_to_us_gets_nothing(client: TestClient) -> None:
+    for host in ("evil.example", "evil.example:8642", "127.0.0.1.evil.example"):
+        assert client.get("/api/v1/projects", headers={"host": host}).status_code == 400
+    for host in ("localhost:8642", "127.0.0.1", "[::1]:8642"):
+        assert client.get("/api/v1/projects", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "myhost", "example.org", "localhost.evil.example"])
+def test_it_listens_on_this_machine_alone(sqlite_store: Store, host: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="loopback only"):
+        build(sqlite_store, Settings(home=tmp_path, host=host))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
+def test_loopback_has_several_names(sqlite_store: Store, host: str, tmp_path: Path) -> None:
+    build(sqlite_store, Settings(home=tmp_path, host=host))
+
+
+def test_it_lives_and_is_ready(client: TestClient, story: Bench) -> None:
+    assert client.get("/healthz").text == "ok"
+    assert client.get("/readyz").text == "ready"
+    with story.store.writing() as tx:
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    answer = client.get("/readyz")
+    assert (answer.status_code, client.get("/healthz").status_code) == (503, 200)
+    assert "newer perfsvc" in answer.json()["detail"]
+
+
+def test_a_database_that_does_not_answer_is_503_and_shows_no_sql(client: TestClient, story: Bench) -> None:
+    file = sqlite_file(story.store.engine)
+    assert file is not None
+    with story.store.writing() as tx:
+        tx.exec_driver_sql("ALTER TABLE alert RENAME TO gone")
+    answer = client.get("/api/v1/alerts", params={"project": "attention"})
+    assert answer.status_code == 503
+    assert "SELECT" not in answer.text
+
+
+def test_it_describes_itself(client: TestClient) -> None:
+    described = client.get("/api/openapi.json").json()
+    assert described["info"]["title"] == "perfsvc"
+    assert {method for path in described["paths"].values() for method in path} == {"get"}
+    assert json.dumps(described)
