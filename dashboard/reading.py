@@ -46,7 +46,7 @@ def ask(question: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.k
     return cast(T, _answer(settings().database, str(st.session_state.get(STAMP, "")), key, question, args, kwargs))
 
 
-@st.cache_data(show_spinner=False, ttl=LONGEST_KEPT, max_entries=500)
+@st.cache_data(show_spinner=False, ttl=LONGEST_KEPT, max_entries=200)
 def _answer(url: str, stamp: str, key: str, _question: Callable[..., Any], _args: Any, _kwargs: Any) -> Any:
     del stamp, key  # they only tell one answer from another
     with _opened(url).reading() as tx:

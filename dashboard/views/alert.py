@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -15,7 +16,7 @@ from perfsvc import charts, units
 from perfsvc.errors import NotFound
 from perfsvc.model import Outcome, Verdict
 from perfsvc.store import queries
-from perfsvc.store.rows import AlertDetail, AlertRow, ProjectRow
+from perfsvc.store.rows import AlertDetail, AlertRow, ChangeRow, ProjectRow
 
 AROUND = 40  #: commits drawn before and after the change
 
@@ -64,10 +65,15 @@ def _tiles(detail: AlertDetail) -> Html:
 
 def _size(detail: AlertDetail) -> str:
     if detail.changes:
-        worst = max(detail.changes, key=lambda change: (change.unit == units.SECONDS, change.ratio or 0))
+        worst = worst_of(detail.changes)
         return units.change(worst.ratio, worst.unit, worst.metric, before=worst.before, after=worst.after)
     margins = [units.margin(guard.error, guard.tolerance) for guard in detail.guards]
     return next((margin for margin in margins if margin), "wrong result")
+
+
+def worst_of(changes: Sequence[ChangeRow]) -> ChangeRow:
+    """A time before other metrics, then the largest; from nothing to something is larger than any."""
+    return max(changes, key=lambda c: (c.unit == units.SECONDS, max(c.ratio, 1 / c.ratio) if c.ratio else math.inf))
 
 
 def _evidence(alert: AlertRow) -> str:
@@ -82,7 +88,7 @@ def _worst(detail: AlertDetail) -> None:
     """The worst member's series around the range."""
     if not detail.changes:
         return
-    worst = max(detail.changes, key=lambda change: (change.unit == units.SECONDS, change.ratio or 0))
+    worst = worst_of(detail.changes)
     row = reading.ask(queries.one_series, worst.series)
     points = reading.ask(queries.points, worst.series)
     at = next((i for i, point in enumerate(points) if point.commit.id == worst.first_bad.id), len(points))

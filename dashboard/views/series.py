@@ -93,7 +93,12 @@ def _header(row: SeriesRow, project: ProjectRow) -> Html:
     params = [el("span", foreign(name), " ", el("code", foreign(value))) for name, value in named]
     return parts.heading(
         foreign(row.benchmark, 160),
-        parts.facts(*params, el("span", foreign(row.metric), " on ", foreign(row.machine)), foreign(project.name)),
+        parts.facts(
+            *params,
+            el("span", foreign(row.metric), " on ", foreign(row.machine)),
+            el("span", "version ", foreign(row.version[:8] or "not told")),
+            foreign(project.name),
+        ),
     )
 
 

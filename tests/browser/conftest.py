@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import (
@@ -151,12 +152,17 @@ def opened(contexts: Callable[[bool, bool], BrowserContext]) -> Iterator[Open]:
         if message.type == "error" and not FRAMEWORK.match(message.text):
             complaints.append(message.text)
 
+    def stay(asked: str, address: str) -> None:
+        if not asked.startswith((f"http://{urlsplit(address).netloc}/", "data:", "blob:")):
+            complaints.append(f"asked a foreign host: {asked}")
+
     def start(address: str, *, dark: bool = False, phone: bool = False) -> Page:
         page = contexts(dark, phone).new_page()
         pages.append(page)
         page.set_default_timeout(20_000)
         page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: stay(request.url, address))
         page.on("dialog", lambda dialog: complaints.append(f"a dialog opened: {dialog.message}"))
         page.goto(address, wait_until="commit")
         page.wait_for_selector(".pv h1")

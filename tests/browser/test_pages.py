@@ -113,7 +113,7 @@ def test_a_decision_needs_a_reason_and_is_seen_at_once(opened: Open, month_serve
     expect(page.get_by_role("button", name="Accept")).to_be_visible()
 
 
-@pytest.mark.parametrize("view", ["", "series", "correctness", "alert?alert=1"])
+@pytest.mark.parametrize("view", ["", "correctness", "alert?alert=1"])
 def test_on_a_phone_nothing_is_wider_than_the_page(opened: Open, month_served: str, pictures: Path, view: str) -> None:
     page = opened(f"{month_served}/{view}", phone=True)
     wide = "[...document.querySelectorAll('.pv *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
@@ -142,7 +142,7 @@ def test_times_are_told_in_the_readers_zone(opened: Open, month_served: str) -> 
     assert "CET" in hint or "CEST" in hint
 
 
-@pytest.mark.parametrize("view", ["", "series?match=forward", "correctness", "alert?alert=1", "alert?alert=2"])
+@pytest.mark.parametrize("view", ["", "series?match=forward", "correctness", "alert?alert=2"])
 def test_a_hostile_name_stays_text(opened: Open, hostile_served: str, pictures: Path, view: str) -> None:
     page = opened(f"{hostile_served}/{view}")
     assert page.locator(".pv script, .pv b[onmouseover], .pv a[href^=javascript], .pv i >> text=evil").count() == 0
