@@ -75,8 +75,8 @@ class Judged:
     last_values: tuple[float, ...]  #: oldest first
     findings: tuple[Finding, ...]
     withdrawn: tuple[ChangeRow, ...]  #: kept changes that later data do not show any more
-    p_worse: float  #: what it brings into the night's family
-    p_better: float
+    p_worse: tuple[float, ...]  #: what it brings into the night's family; without a candidate 1
+    p_better: tuple[float, ...]
     sigma: float | None
     minimum_detectable_effect: float | None
 
@@ -112,8 +112,8 @@ def _judged(case: Case, values: list[float], found: Sequence[Change], options: D
         last_values=tuple(shown[-LAST_VALUES:]),
         findings=findings,
         withdrawn=tuple(c for c in case.kept if c.state is not ChangeState.WITHDRAWN and c.id not in matched),
-        p_worse=_smallest_p(findings, worse=True),
-        p_better=_smallest_p(findings, worse=False),
+        p_worse=_p_values(findings, worse=True),
+        p_better=_p_values(findings, worse=False),
         sigma=0.0 if exact else _sigma(values),
         minimum_detectable_effect=0.0
         if exact
@@ -238,8 +238,8 @@ def _environment_moved(points: Sequence[PointRow], before: int, change: Change) 
 # --- telling ----------------------------------------------------------------------------------------------------------
 
 
-def _smallest_p(findings: Sequence[Finding], *, worse: bool) -> float:
-    return min((f.change.p for f in findings if f.worse is worse and is_tested(f)), default=1.0)
+def _p_values(findings: Sequence[Finding], *, worse: bool) -> tuple[float, ...]:
+    return tuple(f.change.p for f in findings if f.worse is worse and is_tested(f)) or (1.0,)
 
 
 def is_tested(finding: Finding) -> bool:
@@ -247,18 +247,13 @@ def is_tested(finding: Finding) -> bool:
     return finding.change.kind is ChangeKind.STEP and not finding.change.flags and not finding.told
 
 
-class Family:
-    """All series that are judged together, one p each: at most a given share of what it tells is false."""
+def family(judged: Sequence[Judged], *, worse: bool) -> dict[float, float]:
+    """p -> q over all series that are judged together: of what has a small q, at most that share is false.
 
-    def __init__(self, p_values: Sequence[float]) -> None:
-        pairs = sorted(zip(p_values, detect.q_values(p_values), strict=True))
-        self._p = [p for p, _ in pairs]
-        self._q = [q for _, q in pairs]
-
-    def q(self, p: float) -> float:
-        """The smallest false discovery rate at which a change of this p is told; one series may bring several."""
-        place = bisect_left(self._p, p)
-        return self._q[place] if place < len(self._q) else 1.0
+    What was told leaves the family, which makes the others' q larger: judging twice never tells more.
+    """
+    p_values = [p for one in judged for p in (one.p_worse if worse else one.p_better)]
+    return dict(zip(p_values, detect.q_values(p_values), strict=True))
 
 
 def verdict(judged: Judged, standing: Sequence[Finding]) -> tuple[Verdict, float | None]:

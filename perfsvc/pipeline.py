@@ -115,13 +115,12 @@ def _judge(
 
 def _keep_changes(tx: Connection, judged: Sequence[judgement.Judged], settings: Settings, now: datetime) -> None:
     """Store each change as candidate or reported: exact ones at once, steps by the night's false discovery rate."""
-    worse = judgement.Family([one.p_worse for one in judged])
-    better = judgement.Family([one.p_better for one in judged])
+    worse, better = judgement.family(judged, worse=True), judgement.family(judged, worse=False)
     operators = _operators(tx, judged)
     changes = []
     for one in judged:
         for finding in one.findings:
-            q = (worse if finding.worse else better).q(finding.change.p) if judgement.is_tested(finding) else None
+            q = (worse if finding.worse else better)[finding.change.p] if judgement.is_tested(finding) else None
             exact = finding.change.kind is ChangeKind.EXACT
             told = finding.told or exact or (q is not None and q <= settings.detect.q)
             changes.append(

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from perfsvc import judgement
-from perfsvc.judgement import Family, Judged, judge
+from perfsvc.judgement import Judged, judge
 from perfsvc.model import ChangeKind, ChangeState, Direction, Verdict
 from perfsvc.settings import DetectSection
 from perfsvc.store.rows import ChangeRow, CommitRow, PointRow, SeriesRow
@@ -86,8 +86,8 @@ def test_a_step_is_found_between_its_last_good_and_first_bad_commit() -> None:
     found = judged(TIME, points(STEP))
     assert places(found) == [(11, 12)]
     assert found.findings[0].worse
-    assert found.p_worse < 1e-4
-    assert found.p_better == 1.0
+    assert max(found.p_worse) < 1e-4
+    assert found.p_better == (1.0,)
 
 
 def test_the_range_spans_commits_without_a_value() -> None:
@@ -112,7 +112,7 @@ def test_an_exact_metric_needs_one_point() -> None:
     found = judged(COUNT, points([4.0, 4.0, 5.0]))
     assert places(found) == [(1, 2)]
     assert found.minimum_detectable_effect == 0.0
-    assert found.p_worse == 1.0, "certain, and no matter of a false discovery rate"
+    assert found.p_worse == (1.0,), "certain, and no matter of a false discovery rate"
 
 
 def test_a_smaller_step_than_its_minimum_effect_is_nobodys_business() -> None:
@@ -165,7 +165,7 @@ def test_a_step_that_moved_a_little_is_the_same() -> None:
     again = judged(TIME, points(STEP), [kept])
     assert [f.kept and f.kept.id for f in again.findings] == [1]
     assert again.withdrawn == ()
-    assert again.p_worse == 1.0, "what is told is not tested again"
+    assert again.p_worse == (1.0,), "what is told is not tested again"
 
 
 def test_a_change_that_later_data_do_not_show_is_withdrawn() -> None:
@@ -254,19 +254,32 @@ def test_an_old_change_is_no_news() -> None:
 # --- the family -------------------------------------------------------------------------------------------------------
 
 
+def family(*p_values: float) -> list[float]:
+    """q of each, in a family of one series each."""
+    one = judged(TIME, points(STEP))
+    found = judgement.family([replace(one, p_worse=(p,)) for p in p_values], worse=True)
+    return [found[p] for p in p_values]
+
+
 def test_a_family_tells_by_how_many_were_asked() -> None:
-    assert Family([0.04]).q(0.04) == pytest.approx(0.04)
-    assert Family([0.04] + [1.0] * 99).q(0.04) == 1.0
-    assert Family([0.0001] + [1.0] * 99).q(0.0001) == pytest.approx(0.01)
+    assert family(0.04) == [pytest.approx(0.04)]
+    assert family(0.04, *[1.0] * 99)[0] == 1.0
+    assert family(0.0001, *[1.0] * 99)[0] == pytest.approx(0.01)
 
 
 def test_a_weak_change_does_not_ride_on_a_strong_one_of_its_series() -> None:
-    family = Family([1e-9] + [1.0] * 99)
-    assert family.q(1e-9) < 0.05 < family.q(0.009)
+    one = judged(TIME, points(STEP))
+    quiet = [replace(one, p_worse=(1.0,))] * 99
+    found = judgement.family([replace(one, p_worse=(1e-9, 0.009)), *quiet], worse=True)
+    assert found[1e-9] < 0.05 < found[0.009]
 
 
-def test_a_family_of_nobody_tells_nothing() -> None:
-    assert Family([]).q(1.0) == 1.0
+def test_what_was_told_leaves_and_makes_nobody_else_bolder() -> None:
+    assert family(0.01, 0.02, 1.0)[1] < family(1.0, 0.02, 1.0)[1]
+
+
+def test_a_family_of_nobody_is_empty() -> None:
+    assert judgement.family([], worse=True) == {}
 
 
 def test_exact_changes_trends_and_flagged_steps_are_not_tested() -> None:
