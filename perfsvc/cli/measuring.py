@@ -97,9 +97,9 @@ def measure(
     tell(done)
     if done.state is JobState.CANCELLED:
         raise typer.Exit(stop.exit_code)
-    print_lines(["next: `perfsvc series` shows the numbers, `perfsvc up` the pages"])
     if done.opened:
         raise typer.Exit(FOUND)
+    print_lines(["next: `perfsvc series` shows the numbers, `perfsvc up` the pages"])
     if done.failed or done.state is not JobState.DONE:
         raise typer.Exit(FAULT)
 

@@ -16,11 +16,11 @@ from perfsvc.cli import measuring, roles
 from perfsvc.cli.context import opened, project_here, settings
 from perfsvc.cli.output import note, print_lines
 from perfsvc.cli.stopping import Stop, listening
-from perfsvc.errors import PerfsvcError, RunnerError
+from perfsvc.errors import NotFound, PerfsvcError, RunnerError
 from perfsvc.model import Device, JobKind, JobState
 from perfsvc.runner.locks import held
 from perfsvc.settings import Settings
-from perfsvc.store import writes
+from perfsvc.store import queries, writes
 
 #: How often a role looks whether it is to stop.
 LOOK_EVERY = 0.2
@@ -37,22 +37,32 @@ def up(
     """Everything on this machine: database, runner, a first measurement, then scheduler, API and dashboard.
 
     Ctrl-C stops it; during the first measurement it goes on to serving. Started twice, the second only tells where the
-    first listens.
+    first listens; in another project's folder it adds that project to it.
     """
     folder, found = project_here(), settings()
-    with ExitStack() as stack:
+    with listening() as stop, ExitStack() as stack:
         try:
             stack.enter_context(held(found.home / "locks" / "up.lock", wait=False))
         except RunnerError:
+            if not _is_known(found, folder):
+                _prepare(found, folder, last, stop)
             print_lines([f"perfsvc runs already: {found.dashboard_address}"])
             return
-        stop = stack.enter_context(listening())
         _require_ports(found)
         _prepare(found, folder, last, stop)
         if stop.terminated:
             return
         stop.forget()
         roles.serve(roles.of(found, folder), _addresses(found), stop)
+
+
+def _is_known(found: Settings, folder: Path) -> bool:
+    """Does the service that runs watch this folder's project? One that is only just making its database does."""
+    try:
+        with opened(found) as store, store.reading() as tx:
+            return any(row.repository == str(folder) for row in queries.projects(tx))
+    except NotFound:
+        return True
 
 
 def _require_ports(found: Settings) -> None:

@@ -1,7 +1,9 @@
 """Every route, over a store with something in it; and what it refuses."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from perfsvc.api import build
 from perfsvc.errors import SettingsError
-from perfsvc.model import JobKind, Outcome
+from perfsvc.model import Device, JobKind, Outcome
 from perfsvc.settings import Settings
 from perfsvc.store import Store, writes
 from perfsvc.store.engine import sqlite_file
@@ -19,19 +21,30 @@ HOSTILE = "<script>alert(1)</script>\u202e\"'\\ \x1b[31m {{7*7}}"
 ADDRESS = "http://127.0.0.1:8642"
 
 
-@pytest.fixture
-def story(bench: Bench) -> Bench:
-    """A count that moved at commit 3, under a name that somebody chose with care; a failing guard; a job."""
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("story")
+    bench = Bench.set_up(Store.create(f"sqlite:///{folder / 'perfsvc.sqlite'}"), folder)
     for place in range(6):
         failing = guard(Outcome.FAILED if place == 5 else Outcome.PASSED, message=HOSTILE)
         bench.run(place, {f"count_{HOSTILE}": 10 if place < 3 else 20}, guards=[failing])
         bench.process()
     with bench.store.writing() as tx:
-        runner = writes.catalog.keep_runner(tx, "box", "cpu", {}, now=NOON)  # type: ignore[arg-type]
+        runner = writes.catalog.keep_runner(tx, "box", Device.CPU, {}, now=NOON)
         writes.jobs.add_job(
             tx, project_id=bench.project, runner_id=runner, kind=JobKind.BACKFILL, spec={"commits": []}, now=NOON
         )
+    bench.store.close()
     return bench
+
+
+@pytest.fixture
+def story(template: Bench, tmp_path: Path, clean_environment: None) -> Iterator[Bench]:
+    """A count that moved at commit 3, under a name that somebody chose with care; a failing guard; a job."""
+    shutil.copy(template.settings.home / "perfsvc.sqlite", tmp_path)
+    store = Store.open(f"sqlite:///{tmp_path / 'perfsvc.sqlite'}")
+    yield replace(template, store=store)
+    store.close()
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 
 from perfsvc.cli import run
 from perfsvc.model import Outcome
+from perfsvc.settings import Settings
 from perfsvc.store import Store
 from tests.bench import Bench, guard, steady
 from tests.cli.toy import Toy
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,10 @@ def perfsvc(home: Path, capfd: pytest.CaptureFixture[str]) -> Call:
     return call
 
 
-@pytest.fixture
-def story(home: Path) -> Iterator[Bench]:
-    """A count that moved at commit 12, a guard that fails since commit 14, of four cases."""
-    bench = Bench.set_up(Store.create(f"sqlite:///{home / 'perfsvc.sqlite'}"), home)
+@pytest.fixture(scope="session")
+def story_template(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("story")
+    bench = Bench.set_up(Store.create(f"sqlite:///{folder / 'perfsvc.sqlite'}"), folder)
     times = steady(1e-3, 1, 16)
     for place in range(16):
         broken = Outcome.FAILED if place >= 14 else Outcome.PASSED
@@ -74,9 +78,20 @@ def story(home: Path) -> Iterator[Bench]:
             for size in (2, 4)
         ]
         bench.run(place, values, guards=cases)
-        bench.process()
-    yield bench
+        if place >= 11:
+            bench.process()
     bench.store.close()
+    return bench
+
+
+@pytest.fixture
+def story(home: Path, story_template: Bench) -> Iterator[Bench]:
+    """A count that moved at commit 12, a guard that fails since commit 14, of four cases. A copy for each test."""
+    home.mkdir()
+    shutil.copy(story_template.settings.home / "perfsvc.sqlite", home)
+    store = Store.open(f"sqlite:///{home / 'perfsvc.sqlite'}")
+    yield replace(story_template, store=store, settings=Settings(home=home))
+    store.close()
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +107,18 @@ def toy(home: Path, toy_template: Toy, tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(toy.folder)
     return toy
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """asv's results of one commit, and of two more that look alike."""
+    target = tmp_path / "elsewhere" / "gadget" / "results"
+    shutil.copytree(DATA / "asv" / "2" / "toy", target)
+    (file,) = target.glob("*/c83315cd-*.json")
+    told = json.loads(file.read_text())
+    for letter in "ab":
+        commit = letter * 40
+        file.with_name(file.name.replace("c83315cd", commit[:8])).write_text(
+            json.dumps(told | {"commit_hash": commit, "date": told["date"] + ord(letter)})
+        )
+    return target

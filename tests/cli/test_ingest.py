@@ -9,26 +9,8 @@ import pytest
 
 from perfsvc.store import Store, queries
 from tests.bench import Bench
-from tests.cli.conftest import Call
+from tests.cli.conftest import DATA, Call
 from tests.cli.toy import Toy
-
-DATA = Path(__file__).parents[1] / "data"
-TREE = DATA / "asv" / "2" / "toy"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """asv's results of one commit, and of two more that look alike."""
-    target = tmp_path / "elsewhere" / "gadget" / "results"
-    shutil.copytree(TREE, target)
-    (file,) = target.glob("*/c83315cd-*.json")
-    told = json.loads(file.read_text())
-    for letter in "ab":
-        commit = letter * 40
-        file.with_name(file.name.replace("c83315cd", commit[:8])).write_text(
-            json.dumps(told | {"commit_hash": commit, "date": told["date"] + ord(letter)})
-        )
-    return target
 
 
 def projects(home: Path) -> list[Any]:
@@ -123,15 +105,6 @@ def test_the_only_branch_is_the_branch_and_a_wrong_one_is_told(perfsvc: Call, tr
     assert perfsvc(*asked).code == 0
     (row,) = projects(home)
     assert (row.branch, row.ordered_by_git) == ("trunk", True)
-
-
-def test_a_project_that_was_ingested_can_be_measured(perfsvc: Call, tree: Path, toy: Toy) -> None:
-    assert perfsvc("ingest", str(tree), "--project", "toy").code == 0
-    said = perfsvc("measure", "--last", "1", "--bench", "track")
-    assert (said.code, "measured 1 commit" in said.out) == (0, True)
-    runs = perfsvc("runs", "--json").json()["runs"]
-    assert len(runs) == 4
-    assert runs[0]["commit"]["hash"] == toy.hashes[-1]
 
 
 def test_process_ends_with_1_when_it_opens_an_alert(perfsvc: Call, story: Bench) -> None:

@@ -17,6 +17,7 @@ from perfsvc.cli import roles, serving
 from perfsvc.cli.roles import Role
 from perfsvc.cli.stopping import Stop
 from perfsvc.errors import RunnerError
+from perfsvc.runner.locks import held
 from tests.cli.conftest import Call
 from tests.cli.toy import Toy
 
@@ -71,6 +72,17 @@ def test_it_answers_is_found_by_the_second_and_stops_whole(
     rest, _ = process.communicate(timeout=30)
     assert (process.returncode, rest) == (0, "")
     assert gone(children)
+
+
+def test_in_another_projects_folder_it_joins_the_one_that_runs(
+    perfsvc: Call, toy: Toy, ports: tuple[int, int], home: Path
+) -> None:
+    with held(home / "locks" / "up.lock", wait=False):
+        assert perfsvc("up", "--last", "0").out == f"perfsvc runs already: http://127.0.0.1:{ports[1]}\n"  # just begun
+        perfsvc("init")
+        first, second = (perfsvc("up", "--last", "0").out.splitlines() for _ in range(2))
+    assert first[0].startswith("project toy, runner ")
+    assert first[1:] == second == [f"perfsvc runs already: http://127.0.0.1:{ports[1]}"]
 
 
 def test_a_port_in_use_is_told_before_anything_is_measured(
