@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from perfsvc.errors import TriageError
-from perfsvc.model import STANDING, AlertState, Cause
+from perfsvc.model import STANDING, AlertState
 
 #: Where a step starts among noisy points may be off by one commit; an exact change and a guard are where they are.
 BLUR = 1
@@ -158,17 +158,6 @@ def is_recovered(before: float, after: float, level: float) -> bool:
     if before > 0 and after > 0 and level > 0:
         return math.log(level / before) / math.log(after / before) <= RECOVERED_SHARE
     return (level - before) / (after - before) <= RECOVERED_SHARE
-
-
-def cause_of(*, exact: bool, environment_moved: bool, canary_moved: bool) -> tuple[Cause, str]:
-    """Is it the code? With the reason in words. `exact`: a deterministic count moved while the environment stood."""
-    if exact:
-        return Cause.CODE, "a deterministic count moved in an unchanged environment"
-    if environment_moved:
-        return Cause.ENVIRONMENT, "the environment moved between the last good and the first bad run"
-    if canary_moved:
-        return Cause.MACHINE, "the machine's own canary moved with it"
-    return Cause.UNDECIDED, "timings moved and no deterministic count did; no experiment has confirmed it yet"
 
 
 #: action -> (states it may start from, state it leads to)

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from perfsvc import alerts, units, wording
 from perfsvc.model import STANDING, AlertKind, AlertState, ChangeKind, ChangeState, Outcome
+from perfsvc.rows import AlertRow, ChangeRow, CommitRow, GuardRow, Words
 from perfsvc.store import queries, writes
-from perfsvc.store.rows import AlertRow, ChangeRow, CommitRow, GuardRow
 
 SERVICE = "perfsvc"  #: the actor of what the service does by itself
 
@@ -248,7 +248,7 @@ def _standing(desk: _Desk, kind: AlertKind) -> list[AlertRow]:
     return [row for row in queries.alerts(desk.tx, desk.project_id, states=STANDING) if row.kind is kind]
 
 
-def _describe(desk: _Desk, row: AlertRow, words: writes.alerts.Words) -> None:
-    said = writes.alerts.Words(row.title, row.explanation, row.cause, row.worst_ratio, row.owner)
+def _describe(desk: _Desk, row: AlertRow, words: Words) -> None:
+    said = Words(row.title, row.explanation, row.cause, row.worst_ratio, row.owner)
     if words != said:
         writes.alerts.describe_alert(desk.tx, row.id, words, now=desk.now)

@@ -16,8 +16,8 @@ from perfsvc.detect.family import is_worse
 from perfsvc.detect.noise import estimate_noise
 from perfsvc.detect.scale import to_scale
 from perfsvc.model import Change, ChangeKind, ChangeState, Direction, Verdict
+from perfsvc.rows import ChangeRow, CommitRow, PointRow, SeriesRow
 from perfsvc.settings import DetectSection
-from perfsvc.store.rows import ChangeRow, CommitRow, PointRow, SeriesRow
 
 #: A step found again may have moved by so many points: its boundary is fitted anew each night.
 SAME_WITHIN = 10

@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from perfsvc import decide, judgement, notify, wording
 from perfsvc.errors import NotFound
 from perfsvc.model import STANDING, AlertKind, ChangeKind, ChangeState, Complaint, RunReport
+from perfsvc.rows import AlertRow, ChangeRow, NotificationRow
 from perfsvc.settings import Settings
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import AlertRow, ChangeRow, NotificationRow
 from perfsvc.store.writes.judging import ChangeToKeep, State, WaitingRun
 
 log = logging.getLogger(__name__)

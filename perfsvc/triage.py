@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from perfsvc import alerts
 from perfsvc.errors import NotFound
+from perfsvc.rows import AlertRow
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import AlertRow
 
 
 def acknowledge(store: Store, alert_id: int, *, actor: str, reason: str = "") -> AlertRow:

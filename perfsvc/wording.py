@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from perfsvc import alerts, units
+from perfsvc import units
 from perfsvc.model import Cause, ChangeKind
-from perfsvc.store.rows import AlertGuardRow, AlertRow, ChangeRow
-from perfsvc.store.writes.alerts import Words
+from perfsvc.rows import AlertGuardRow, AlertRow, ChangeRow, Words
 
 #: Names in a title; the page has them all.
 SHOWN = 3
@@ -26,7 +25,7 @@ def of_changes(alert: AlertRow, members: Sequence[ChangeRow]) -> Words:
     worst = max(members, key=lambda c: (c.unit == units.SECONDS, badness(c), -c.id))
     how = units.change(worst.ratio, worst.unit, worst.metric, before=worst.before, after=worst.after)
     others = f" and {units.count(len(members) - 1, 'other series', 'other series')}" if len(members) > 1 else ""
-    cause, why = alerts.cause_of(
+    cause, why = cause_of(
         exact=any(c.kind is ChangeKind.EXACT and not c.environment_moved for c in members),
         environment_moved=all(c.environment_moved for c in members),
         canary_moved=False,
@@ -40,6 +39,17 @@ def of_changes(alert: AlertRow, members: Sequence[ChangeRow]) -> Words:
         worst_ratio=size if math.isfinite(size) else None,
         owner=_owner(alert),
     )
+
+
+def cause_of(*, exact: bool, environment_moved: bool, canary_moved: bool) -> tuple[Cause, str]:
+    """Is it the code? With the reason in words. `exact`: a deterministic count moved while the environment stood."""
+    if exact:
+        return Cause.CODE, "a deterministic count moved in an unchanged environment"
+    if environment_moved:
+        return Cause.ENVIRONMENT, "the environment moved between the last good and the first bad run"
+    if canary_moved:
+        return Cause.MACHINE, "the machine's own canary moved with it"
+    return Cause.UNDECIDED, "timings moved and no deterministic count did; no experiment has confirmed it yet"
 
 
 def of_guards(alert: AlertRow, guards: Sequence[AlertGuardRow]) -> Words:

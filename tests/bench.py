@@ -26,10 +26,10 @@ from perfsvc.model import (
     Skip,
     content_hash,
 )
+from perfsvc.rows import AlertDetail, ChangeRow, SeriesRow
 from perfsvc.settings import Settings
 from perfsvc.store import Store, queries, tables, writes
 from perfsvc.store.columns import UTCDateTime
-from perfsvc.store.rows import AlertDetail, ChangeRow, SeriesRow
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from perfsvc.alerts import Finding, Group, Standing, cause_of, group, is_recovered, step
+from perfsvc.alerts import Finding, Group, Standing, group, is_recovered, step
 from perfsvc.errors import TriageError
-from perfsvc.model import AlertState, Cause
+from perfsvc.model import AlertState
 
 
 def sharp(key: int, after: int, upto: int, badness: float = 1.5) -> Finding:
@@ -124,24 +124,6 @@ def test_thousands_of_findings_are_grouped_at_once() -> None:
 )
 def test_recovered_is_back_or_better(before: float, after: float, level: float, back: bool) -> None:
     assert is_recovered(before, after, level) is back
-
-
-@pytest.mark.parametrize(
-    ("exact", "environment_moved", "canary_moved", "cause"),
-    [
-        (True, False, False, Cause.CODE),
-        (False, True, False, Cause.ENVIRONMENT),
-        (False, False, True, Cause.MACHINE),
-        (False, False, False, Cause.UNDECIDED),
-        (True, True, True, Cause.CODE),  # a count moved on a machine where nothing else did
-    ],
-)
-def test_the_code_is_blamed_on_counts_alone(
-    exact: bool, environment_moved: bool, canary_moved: bool, cause: Cause
-) -> None:
-    found, why = cause_of(exact=exact, environment_moved=environment_moved, canary_moved=canary_moved)
-    assert found is cause
-    assert why
 
 
 ALLOWED = {

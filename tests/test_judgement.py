@@ -12,8 +12,8 @@ import pytest
 from perfsvc import judgement
 from perfsvc.judgement import Judged, judge
 from perfsvc.model import ChangeKind, ChangeState, Direction, Verdict
+from perfsvc.rows import ChangeRow, CommitRow, PointRow, SeriesRow
 from perfsvc.settings import DetectSection
-from perfsvc.store.rows import ChangeRow, CommitRow, PointRow, SeriesRow
 from tests.bench import NOON, steady
 
 TIME = SeriesRow(

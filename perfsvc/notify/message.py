@@ -7,7 +7,7 @@ from typing import Any
 
 from perfsvc import units
 from perfsvc.model import AlertKind, AlertState, ChangeState
-from perfsvc.store.rows import AlertDetail, AlertGuardRow, ChangeRow, CommitRow
+from perfsvc.rows import AlertDetail, AlertGuardRow, ChangeRow, CommitRow
 
 SHOWN = 5  #: members of each kind; the page has them all
 

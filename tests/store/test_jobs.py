@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from perfsvc.model import Device, JobKind, JobState
+from perfsvc.rows import JobRow
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import JobRow
 from tests.bench import NOON
 
 LEASE = NOON + timedelta(minutes=10)

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func,
 
 from perfsvc.errors import NotFound
 from perfsvc.model import AlertKind, AlertState, ChangeState, label
+from perfsvc.rows import AlertDetail, AlertEventRow, AlertGuardRow, AlertRow, ChangeRow, CommitRow
 from perfsvc.store import tables as t
 from perfsvc.store.queries.catalog import commit_columns, commit_row
-from perfsvc.store.rows import AlertDetail, AlertEventRow, AlertGuardRow, AlertRow, ChangeRow, CommitRow
 
 _good = t.commit.alias("good")
 _bad = t.commit.alias("bad")

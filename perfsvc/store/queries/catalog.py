@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, exists, select
 
 from perfsvc.errors import NotFound
-from perfsvc.store import tables as t
-from perfsvc.store.rows import (
+from perfsvc.rows import (
     CommitRow,
     ProjectRow,
     RunnerRow,
 )
+from perfsvc.store import tables as t
 
 COMMIT = ("id", "hash", "position", "authored_at", "author", "subject")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from perfsvc.rows import NotificationRow
 from perfsvc.store import tables as t
-from perfsvc.store.rows import NotificationRow
 
 
 def notifications(tx: Connection, project_id: int | None = None, *, given_up: bool = False) -> list[NotificationRow]:

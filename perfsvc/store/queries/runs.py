@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from perfsvc.errors import NotFound
 from perfsvc.model import JobState, Outcome
+from perfsvc.rows import GuardRow, JobRow, RunRow
 from perfsvc.store import tables as t
 from perfsvc.store.queries.catalog import commit_columns, commit_order, commit_row
-from perfsvc.store.rows import GuardRow, JobRow, RunRow
 
 
 def runs(tx: Connection, project_id: int, *, machine: str | None = None, limit: int = 100) -> list[RunRow]:

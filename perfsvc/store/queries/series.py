@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, Select, exists, func, select
 
 from perfsvc.errors import NotFound
 from perfsvc.model import Verdict
+from perfsvc.rows import CommitRow, PointRow, SeriesRow
 from perfsvc.store import tables as t
 from perfsvc.store.queries.catalog import commit_columns, commit_row
-from perfsvc.store.rows import CommitRow, PointRow, SeriesRow
 
 
 def _series_query() -> Select[Any]:

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from perfsvc.model import STANDING, AlertKind, AlertState, Cause, ChangeState, Verdict
+from perfsvc.model import STANDING, AlertKind, AlertState, ChangeState, Verdict
+from perfsvc.rows import GuardRow, Words
 from perfsvc.store import tables as t
-from perfsvc.store.rows import GuardRow
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What an alert says."""
-
-    title: str
-    explanation: str
-    cause: Cause
-    worst_ratio: float | None  #: None: from nothing to something, or not a matter of how much
-    owner: str
 
 
 def open_alert(tx: Connection, project_id: int, kind: AlertKind, *, now: datetime) -> int:

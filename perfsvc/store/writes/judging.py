@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from perfsvc.model import Change, ChangeState, Verdict
+from perfsvc.rows import PointRow
 from perfsvc.store import tables as t
-from perfsvc.store.rows import PointRow
 
 
 class WaitingRun(NamedTuple):
