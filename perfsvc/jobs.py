@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from perfsvc.errors import JobConflict
 from perfsvc.model import Heartbeat, JobKind, JobState, Json
+from perfsvc.rows import JobRow
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import JobRow
 
 #: A runner that is silent for so long has lost its job. A laptop may sleep through a few minutes.
 LEASE = timedelta(minutes=10)

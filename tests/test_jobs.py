@@ -10,8 +10,8 @@ from perfsvc import jobs
 from perfsvc.errors import JobConflict, NotFound
 from perfsvc.jobs import HEARTBEAT, LEASE, MAX_ATTEMPTS, REDELIVER_AFTER
 from perfsvc.model import Device, Heartbeat, JobKind, JobState
+from perfsvc.rows import JobRow
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import JobRow
 from tests.bench import NOON
 
 SECOND = timedelta(seconds=1)

@@ -17,13 +17,13 @@ from perfsvc import jobs, work
 from perfsvc.dispatch import Embedded
 from perfsvc.errors import NotFound, SettingsError
 from perfsvc.model import Device, JobKind, JobState
+from perfsvc.rows import JobRow
 from perfsvc.runner.locks import device_lock
 from perfsvc.schedule import Clock, latest_due, order_night, trigger
 from perfsvc.schedule import clock as clock_module
 from perfsvc.schedule.due import shifting_hours
 from perfsvc.settings import Settings
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import JobRow
 from tests.cli.toy import Toy
 
 DAY = timedelta(days=1)

@@ -16,10 +16,10 @@ from sqlalchemy.exc import OperationalError
 from perfsvc import jobs, work
 from perfsvc.errors import JobConflict, NotFound, RunnerError
 from perfsvc.model import Device, Heartbeat, JobKind, JobState
+from perfsvc.rows import JobRow
 from perfsvc.runner import agent, machine, processes
 from perfsvc.runner.events import Failed, Measured, Progress, Stage
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import JobRow
 from perfsvc.work import Place, Selection, doing, places
 from perfsvc.work.pulse import Pulse
 from tests.bench import NOON, Bench

@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from perfsvc.errors import DatabaseVersionError, NotFound, PerfsvcError, SettingsError
+from perfsvc.rows import to_json
 from perfsvc.settings import Settings
 from perfsvc.store import Store, queries
 from perfsvc.store import engine as databases
-from perfsvc.store.rows import to_json
 
 #: What this machine calls itself. Another name in the Host header is that of a foreign page that was rebound to us.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")

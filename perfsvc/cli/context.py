@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 
 from perfsvc.cli.output import note
 from perfsvc.errors import NotFound, SettingsError
+from perfsvc.rows import ProjectRow
 from perfsvc.settings import Settings, project_folder
 from perfsvc.store import Store, queries
-from perfsvc.store.rows import ProjectRow
 
 #: The largest number that a database takes for an id.
 LARGEST_ID = 2**63 - 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from perfsvc import units
 from perfsvc.model import Outcome
-from perfsvc.store.rows import CommitRow, GuardRow
+from perfsvc.rows import CommitRow, GuardRow
 
 MESSAGE_SHOWN = 100
 

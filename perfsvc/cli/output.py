@@ -16,7 +16,7 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console
 
-from perfsvc.store.rows import AlertRow, to_json
+from perfsvc.rows import AlertRow, to_json
 
 #: Grows when a field changes its meaning or goes; new fields come without it.
 JSON_VERSION = 1

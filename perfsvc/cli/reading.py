@@ -12,8 +12,8 @@ from perfsvc.cli.context import LARGEST_ID, JsonOption, LimitOption, ProjectOpti
 from perfsvc.cli.folding import cases, folded
 from perfsvc.cli.output import FOUND, Column, print_json, print_lines, print_rows
 from perfsvc.model import STANDING, ChangeState, Outcome
+from perfsvc.rows import AlertDetail, AlertRow, ChangeRow, CommitRow
 from perfsvc.store import queries
-from perfsvc.store.rows import AlertDetail, AlertRow, ChangeRow, CommitRow
 
 SUBJECT_SHOWN = 60
 

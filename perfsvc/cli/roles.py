@@ -26,6 +26,8 @@ LOOK_EVERY = 0.2
 #: The watched project's folder is where roles stand, never where Python looks for modules: it may have a `dashboard`.
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 
+API = [sys.executable, "-P", "-m", "perfsvc.api"]
+
 
 @dataclass(slots=True)
 class Role:
@@ -44,11 +46,11 @@ class Role:
 
 def of(found: Settings, folder: Path) -> list[Role]:
     """The roles of one machine."""
-    ours = [sys.executable, "-P", "-m", "perfsvc"]
+    clock = [sys.executable, "-P", "-m", "perfsvc", "scheduler"]
     api, pages = f"http://{found.host}:{found.api_port}/healthz", f"{found.dashboard_address}/_stcore/health"
     return [
-        Role("scheduler", [*ours, "scheduler"], folder),
-        Role("API", [*ours, "api"], folder, api),
+        Role("scheduler", clock, folder),
+        Role("API", API, folder, api),
         Role("dashboard", dashboard_command(found), folder, pages, SAFE_PATH, quiet=True),
     ]
 

@@ -109,15 +109,7 @@ def _prepare(found: Settings, folder: Path, last: int, stop: Stop) -> None:
 
 def api() -> None:
     """The HTTP API alone."""
-    import uvicorn
-
-    from perfsvc.api import build
-
-    found = settings()
-    with opened(found) as store:
-        app = build(store, found)
-        doctoring.require_free(found.host, found.api_port, "PERFSVC_API_PORT")
-        uvicorn.run(app, host=found.host, port=found.api_port, log_level="warning", access_log=False)
+    os.execv(sys.executable, roles.API)  # noqa: S606  an argument list, no shell: this process becomes the server
 
 
 def scheduler() -> None:

@@ -10,7 +10,7 @@ import typer
 from perfsvc import triage
 from perfsvc.cli.context import LARGEST_ID, opened, settings, user
 from perfsvc.cli.output import print_lines
-from perfsvc.store.rows import AlertRow
+from perfsvc.rows import AlertRow
 
 Alert = Annotated[int, typer.Argument(min=1, max=LARGEST_ID, help="The alert's number, as `perfsvc alerts` shows it.")]
 Run = Annotated[int, typer.Argument(min=1, max=LARGEST_ID, help="The run's number, as `perfsvc runs` shows it.")]

@@ -14,9 +14,9 @@ from perfsvc import jobs, pipeline
 from perfsvc.errors import JobConflict, PerfsvcError
 from perfsvc.formats import bundle
 from perfsvc.model import Complaint, JobKind, JobState
+from perfsvc.rows import AlertRow, JobRow
 from perfsvc.runner import agent, processes
 from perfsvc.store import Store, queries
-from perfsvc.store.rows import AlertRow, JobRow
 from perfsvc.work.places import Place, place_of
 from perfsvc.work.pulse import Pulse
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from perfsvc import git, jobs
 from perfsvc.errors import NotFound
 from perfsvc.model import Device, JobKind
+from perfsvc.rows import JobRow
 from perfsvc.runner import asv_conf, machine
 from perfsvc.settings import SUITE_FILE, Settings
 from perfsvc.store import Store, queries, writes
-from perfsvc.store.rows import JobRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from perfsvc.api import build
+from perfsvc.api.__main__ import main
 from perfsvc.errors import SettingsError
 from perfsvc.model import Device, JobKind, Outcome
 from perfsvc.settings import Settings
@@ -132,6 +133,25 @@ def test_a_page_that_was_rebound_to_us_gets_nothing(client: TestClient) -> None:
 def test_it_listens_on_this_machine_alone(sqlite_store: Store, host: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="loopback only"):
         build(sqlite_store, Settings(home=tmp_path, host=host))
+
+
+def test_started_alone_it_says_in_a_line_why_not(
+    tmp_path: Path, clean_environment: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PERFSVC_HOME", str(tmp_path))
+    for name, value, word in (
+        ("PERFSVC_API_PORT", "many", "api_port"),
+        ("PERFSVC_API_PORT", "8642", "there is no perfsvc database"),
+        ("PERFSVC_HOST", "0.0.0.0", "loopback only"),
+    ):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr().err
+        assert (ended.value.code, said.startswith("perfsvc: "), said.count("\n")) == (2, True, 1)
+        assert word in said.lower()
+        if word.startswith("there"):
+            Store.create(Settings.load(None).database).close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from perfsvc import rows
 from perfsvc.doctoring import Check
-from perfsvc.store import rows
-from perfsvc.store.rows import to_json
+from perfsvc.rows import to_json
 from tests.bench import Bench
 from tests.cli.conftest import Call
 
