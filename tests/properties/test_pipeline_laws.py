@@ -20,7 +20,7 @@ from tests.bench import Bench, guard, rows_of, steady
 
 COMMITS = 14
 
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 #: For each commit: whether it is measured, a count, a level of the timing, and what the guard says.
 Story = list[tuple[bool, int, float, Outcome]]
