@@ -20,8 +20,8 @@ up: $(STAMP) ## install, measure the newest commits, start runner, scheduler, AP
 demo: $(STAMP) ## a throwaway history with a planted slowdown and a planted wrong result, measured for real
 	@$(BIN)/python -m perfsvc.selftest demo --mutants tests/mutants --folder $(DEMO)
 
-test: $(STAMP) browser ## every test but the long ones
-	@$(PYTEST) -m "not long"
+test: $(STAMP) browser ## every test but the long ones, on two processes
+	@$(PYTEST) -m "not long" -n 2 --dist loadfile
 
 test-long: $(STAMP) browser ## the tests that take minutes each
 	@$(PYTEST) -m long

@@ -10,8 +10,8 @@ from dashboard import parts, reading
 from dashboard.markup import el
 from perfsvc import charts
 from perfsvc.errors import NotFound
+from perfsvc.rows import ProjectRow
 from perfsvc.store import queries
-from perfsvc.store.rows import ProjectRow
 
 ALL = "all machines"
 

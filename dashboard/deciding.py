@@ -12,7 +12,7 @@ from dashboard import parts, people, reading
 from perfsvc import charts, triage
 from perfsvc.errors import TriageError
 from perfsvc.model import STANDING, AlertState
-from perfsvc.store.rows import AlertDetail, AlertRow
+from perfsvc.rows import AlertDetail, AlertRow
 
 
 def reproduce(detail: AlertDetail) -> None:

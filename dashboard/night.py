@@ -9,8 +9,8 @@ from datetime import datetime
 from dashboard import reading
 from dashboard.choice import Choice
 from perfsvc.model import STANDING, AlertKind, ChangeState, Verdict
+from perfsvc.rows import AlertRow, ChangeRow, GuardRow, JobRow, SeriesRow
 from perfsvc.store import queries
-from perfsvc.store.rows import AlertRow, ChangeRow, GuardRow, JobRow, SeriesRow
 
 JOBS_SHOWN = 8
 

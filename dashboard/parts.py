@@ -14,7 +14,7 @@ from dashboard import links
 from dashboard.markup import Child, Html, el, foreign, image, join, web_address
 from perfsvc import charts, units
 from perfsvc.model import AlertState, ChangeKind, JobState, Outcome, Verdict
-from perfsvc.store.rows import AlertRow, ChangeRow, CommitRow, ProjectRow, SeriesRow
+from perfsvc.rows import AlertRow, ChangeRow, CommitRow, ProjectRow, SeriesRow
 
 _STYLE = Path(__file__).with_name("style.css")
 

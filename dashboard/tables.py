@@ -9,7 +9,7 @@ from dashboard import links, parts
 from dashboard.markup import Child, Html, el, foreign
 from dashboard.parts import Column
 from perfsvc import units
-from perfsvc.store.rows import AlertRow, ProjectRow, SeriesRow
+from perfsvc.rows import AlertRow, ProjectRow, SeriesRow
 
 NEW_FOR = timedelta(hours=24)
 

@@ -14,7 +14,7 @@ from perfsvc import charts
 from perfsvc.charts.drawing import decades, log_ticks
 from perfsvc.charts.marks import MARKS
 from perfsvc.model import ChangeKind, ChangeState, Direction, Outcome, Verdict
-from perfsvc.store.rows import ChangeRow, CommitRow, GuardRow, PointRow, SeriesRow
+from perfsvc.rows import ChangeRow, CommitRow, GuardRow, PointRow, SeriesRow
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 SERIES = SeriesRow(

@@ -15,8 +15,8 @@ from dashboard.parts import Column
 from perfsvc import charts, units
 from perfsvc.errors import NotFound
 from perfsvc.model import Outcome, Verdict
+from perfsvc.rows import AlertDetail, AlertRow, ChangeRow, ProjectRow
 from perfsvc.store import queries
-from perfsvc.store.rows import AlertDetail, AlertRow, ChangeRow, ProjectRow
 
 AROUND = 40  #: commits drawn before and after the change
 

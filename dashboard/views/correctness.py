@@ -13,8 +13,8 @@ from dashboard.markup import Child, Html, el, foreign
 from dashboard.parts import Column
 from perfsvc import charts, units
 from perfsvc.model import Direction, Outcome, Verdict
+from perfsvc.rows import GuardRow, PointRow, SeriesRow
 from perfsvc.store import queries
-from perfsvc.store.rows import GuardRow, PointRow, SeriesRow
 
 #: The worst outcome of several tests is the cell's.
 WORST_FIRST = (Outcome.FAILED, Outcome.NOT_RUN, Outcome.PASSED, Outcome.NOT_APPLICABLE)

@@ -15,8 +15,8 @@ from dashboard.parts import Column
 from perfsvc import charts, units
 from perfsvc.errors import NotFound
 from perfsvc.model import ChangeState, Verdict
+from perfsvc.rows import ChangeRow, PointRow, ProjectRow, SeriesRow
 from perfsvc.store import queries
-from perfsvc.store.rows import ChangeRow, PointRow, ProjectRow, SeriesRow
 
 LISTED = 200
 NEWEST_SHOWN = 15

@@ -12,7 +12,7 @@ from dashboard.night import NOT_JUDGED, Night, read
 from dashboard.parts import Column
 from perfsvc import units
 from perfsvc.model import AlertKind, Outcome, Verdict
-from perfsvc.store.rows import JobRow, SeriesRow
+from perfsvc.rows import JobRow, SeriesRow
 
 STALE_AFTER = timedelta(hours=36)
 

@@ -37,7 +37,7 @@ from perfsvc.charts.rows import (
 )
 from perfsvc.charts.thinning import MOST_POINTS, thin
 from perfsvc.model import ChangeState
-from perfsvc.store.rows import ChangeRow, GuardRow, PointRow, SeriesRow
+from perfsvc.rows import ChangeRow, GuardRow, PointRow, SeriesRow
 
 __all__ = ["MOST_POINTS", "Axis", "guard_chart", "plain", "series_chart", "sparkline", "thin"]
 

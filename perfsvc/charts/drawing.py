@@ -11,7 +11,7 @@ import altair as alt
 
 from perfsvc.charts.marks import BLUE
 from perfsvc.charts.rows import Axis, Rows
-from perfsvc.store.rows import GuardRow, PointRow
+from perfsvc.rows import GuardRow, PointRow
 
 TICKS = 8
 LOG_ROOM = 1.05  #: a logarithmic axis reaches so much beyond its values

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from perfsvc import units
 from perfsvc.charts.marks import plain
 from perfsvc.model import Direction
-from perfsvc.store.rows import ChangeRow, CommitRow, GuardRow, PointRow, SeriesRow
+from perfsvc.rows import ChangeRow, CommitRow, GuardRow, PointRow, SeriesRow
 
 Axis = Literal["commit", "date"]
 Rows = list[dict[str, Any]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from perfsvc.store.rows import PointRow
+from perfsvc.rows import PointRow
 
 #: More points than pixels show nothing more, and cost a second each 2,000.
 MOST_POINTS = 2000

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.deciding import reproduction
 from perfsvc.model import AlertState
+from perfsvc.rows import AlertDetail
 from perfsvc.store import Store, queries
-from perfsvc.store.rows import AlertDetail
 from tests.dashboard.conftest import Show, address, link, text
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dashboard.views.correctness import gain
 from perfsvc.model import Direction, Verdict
+from perfsvc.rows import CommitRow, PointRow, SeriesRow
 from perfsvc.store import Store, writes
-from perfsvc.store.rows import CommitRow, PointRow, SeriesRow
 from tests.dashboard.conftest import NOW, Show, address, link, text
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from perfsvc.model import Verdict
+from perfsvc.rows import SeriesRow
 from perfsvc.store import Store, queries
-from perfsvc.store.rows import SeriesRow
 from tests.dashboard import story
 from tests.dashboard.conftest import Show, address, link, text
 
