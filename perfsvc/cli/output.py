@@ -25,6 +25,7 @@ JSON_VERSION = 1
 FOUND, MISUSED, FAULT, INTERRUPTED = 1, 2, 3, 130
 
 GAP = "  "
+ALERTS_SHOWN = 10
 
 #: Where progress is drawn.
 notes = Console(stderr=True, highlight=False)
@@ -103,8 +104,11 @@ def problem(text: str) -> None:
 
 
 def tell_alerts(opened: Sequence[AlertRow]) -> None:
-    """A line for each alert that was opened just now."""
-    print_lines(f"ALERT {row.id} {row.kind.value}: {row.title}   (perfsvc show {row.id})" for row in opened)
+    """A line for each alert that was opened just now, up to what one reads."""
+    shown = opened[:ALERTS_SHOWN]
+    print_lines(f"ALERT {row.id} {row.kind.value}: {row.title}   (perfsvc show {row.id})" for row in shown)
+    if len(opened) > len(shown):
+        print_lines([f"and {len(opened) - len(shown)} more: perfsvc alerts"])
 
 
 def _write(line: str, stream: TextIO) -> None:

@@ -6,7 +6,8 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from perfsvc.cli.output import Column, plain, print_json, print_lines, table
+from perfsvc.cli.output import Column, open_streams, plain, print_json, print_lines, table, tell_alerts
+from tests.bench import Bench
 
 WORD = Column("word", lambda row: row[0])
 ON = Column("on", lambda row: row[1], once=True)
@@ -44,8 +45,6 @@ def test_brackets_are_brackets(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_that_knows_no_greek_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    from perfsvc.cli.output import open_streams
-
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     open_streams()
@@ -53,3 +52,13 @@ def test_a_terminal_that_knows_no_greek_is_no_fault(monkeypatch: pytest.MonkeyPa
     print_json("rows", ["µ"])
     sys.stdout.flush()
     assert raw.getvalue().decode("ascii").startswith("3.4 \\xb5s\n")
+
+
+def test_of_many_new_alerts_the_first_are_told_and_the_rest_counted(
+    story: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = story.alerts()[0].alert
+    tell_alerts([one] * 12)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said] == ["ALERT"] * 10 + ["and"]
+    assert said[-1] == "and 2 more: perfsvc alerts"
