@@ -119,7 +119,7 @@ def upgrade(engine: Engine) -> bool:
         _wait_for_the_other_writers(connection)
         if _revision(connection) == head():  # another process was quicker
             return False
-        config = _config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         _require_whole(connection)
@@ -189,7 +189,7 @@ def _revision(connection: Connection) -> str | None:
 
 def head() -> str:
     """The revision that this perfsvc writes."""
-    found = ScriptDirectory.from_config(_config()).get_current_head()
+    found = ScriptDirectory.from_config(alembic_config()).get_current_head()
     assert found is not None
     return found
 
@@ -202,7 +202,7 @@ def differences(engine: Engine) -> list[Any]:
 
 def _refuse_newer(engine: Engine, found: str | None) -> None:
     try:
-        ScriptDirectory.from_config(_config()).get_revision(found or "base")
+        ScriptDirectory.from_config(alembic_config()).get_revision(found or "base")
     except CommandError:
         raise DatabaseVersionError(
             f"{engine.url!r} is at revision {found}, which this perfsvc does not know (it knows {head()}): "
@@ -218,7 +218,8 @@ def _keep_copy(engine: Engine, found: str) -> None:
         source.backup(copy)  # one consistent state, whoever writes meanwhile
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Where the migrations lie. The caller puts its connection into `attributes`."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     return config
