@@ -23,7 +23,7 @@ class Shell:
 
     def __call__(self, *arguments: str, wanted: tuple[int, ...] = (0,), timeout: float = 280) -> str:
         ran = subprocess.run(
-            [sys.executable, "-m", "perfsvc", *arguments],
+            [sys.executable, "-P", "-m", "perfsvc", *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
