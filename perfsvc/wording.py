@@ -55,10 +55,11 @@ def cause_of(*, exact: bool, environment_moved: bool, canary_moved: bool) -> tup
 def of_guards(alert: AlertRow, guards: Sequence[AlertGuardRow]) -> Words:
     """Those that fail still; where all have recovered, all of them."""
     failing = [guard for guard in guards if guard.recovered_at is None] or guards
-    names = sorted({f"{g.guard} ({g.variant})" if g.variant else g.guard for g in failing})
-    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    names = sorted({g.guard for g in failing})
+    variants = sorted({g.variant for g in failing if g.variant})
+    whom = f" for {_some(variants)}" if variants else ""
     return Words(
-        title=f"{units.count(len(failing), 'guard')} failing: {shown}",
+        title=f"{_some(names)} {'fails' if len(names) == 1 else 'fail'}{whom} ({units.count(len(failing), 'test')})",
         explanation="results are wrong from this commit on; timings that the guards cover are shown, never believed",
         cause=Cause.CODE,
         worst_ratio=None,
@@ -82,3 +83,9 @@ def operators(before: Mapping[str, int], after: Mapping[str, int]) -> str:
 def _by_size(moved: tuple[str, int, int]) -> tuple[int, str]:
     name, before, after = moved
     return -abs(after - before), name
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few by name, the others by number."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

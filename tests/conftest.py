@@ -147,3 +147,11 @@ def bench(sqlite_store: Store, tmp_path: Path, clean_environment: None) -> Bench
 def stored_bench(store: Store, tmp_path: Path, clean_environment: None) -> Bench:
     """The same, on each database in turn."""
     return Bench.set_up(store, tmp_path)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is required, a skip is a failure: what was not tried is not known to work."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("PERFSVC_REQUIRE_ALL") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("PERFSVC_REQUIRE_ALL is set, and tests were skipped", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -73,7 +73,7 @@ def test_a_slowdown_and_a_wrong_result_are_two_alerts_that_name_their_commits(st
     assert pipeline.send(stored_bench.store, stored_bench.settings, stored_bench.now) == 2
     log = stored_bench.settings.alert_log.read_text()
     assert "REGRESSION in attention (alert 1)" in log
-    assert "WRONG RESULT: 1 guard failing: G4 (masked)" in log
+    assert "WRONG RESULT: G4 fails for masked (1 test)" in log
     assert pipeline.send(stored_bench.store, stored_bench.settings, stored_bench.now) == 0
 
 
@@ -467,7 +467,7 @@ def test_two_guards_at_one_commit_are_one_alert_until_both_pass(bench: Bench) ->
         bench.run(place, guards=[guard(one, name="G1"), guard(two, name="G4")])
         bench.process()
     alert = bench.only_alert()
-    assert (alert.alert.state, alert.alert.title) == (AlertState.OPEN, "1 guard failing: G4")
+    assert (alert.alert.state, alert.alert.title) == (AlertState.OPEN, "G4 fails (1 test)")
     assert [(g.guard, g.recovered_at is None) for g in alert.guards] == [("G1", False), ("G4", True)]
 
 

@@ -63,7 +63,7 @@ def test_from_a_wrong_result_to_its_guard_and_what_is_fast_but_wrong(
     opened: Open, month_served: str, pictures: Path
 ) -> None:
     page = opened(month_served)
-    page.get_by_role("link", name="1 guard failing: G4 (masked)").click()
+    page.get_by_role("link", name="G4 fails for masked (1 test)").click()
     page.get_by_role("link", name="G4 masked").click()
     expect(page.get_by_text("First wrong at")).to_contain_text("masks: tidy the offset of the triangle")
     expect(page.get_by_text("1.68x faster, and wrong")).to_be_visible()

@@ -13,7 +13,7 @@ from tests.dashboard.conftest import NOW, Show, address, link, text
 
 def test_wrong_results_come_before_slow_ones_and_those_before_good_news(show: Show, month: Path) -> None:
     page = text(show("tonight", month))
-    order = ["1 wrong results", "1 guard failing: G4 (masked)", "1.42x slower and 1 other series", "1.25x faster"]
+    order = ["1 wrong results", "G4 fails for masked (1 test)", "1.42x slower and 1 other series", "1.25x faster"]
     places = [page.index(words) for words in order]
     assert places == sorted(places)
 
@@ -22,7 +22,7 @@ def test_each_finding_names_its_commit_and_leads_to_its_alert(show: Show, month:
     page = show("tonight", month)
     assert "masks: build the causal mask on every call" in text(page)
     assert link(page, "forward.SingleHead.time_forward(&#x27;cached&#x27;") == "alert?alert=1"
-    assert link(page, "1 guard failing") == "alert?alert=2"
+    assert link(page, "G4 fails for masked") == "alert?alert=2"
     assert link(page, "train_step.TrainStep.time_step").startswith("series?series=")
 
 

@@ -38,7 +38,7 @@ def test_a_wrong_result_is_loud_and_shows_its_margin(bench: Bench) -> None:
     bench.run(4, guards=[guard(Outcome.FAILED, variant="masked", error=0.42, tolerance=1e-6)])
     bench.process()
     message = notify.compose(bench.only_alert(), "")
-    assert message.title == "[attention] WRONG RESULT: 1 guard failing: G4 (masked)"
+    assert message.title == "[attention] WRONG RESULT: G4 fails for masked (1 test)"
     assert "G4 masked fails on box: 420,000x the tolerance (test_g4)" in message.body
 
 
