@@ -83,6 +83,9 @@ def _reading(store: Store) -> APIRouter:
         with store.reading() as tx:
             return JSONResponse(to_json(question(tx)), headers=AS_TOLD)
 
+    def of_project(name: str, question: Callable[[Connection, int], Any]) -> JSONResponse:
+        return answer(lambda tx: question(tx, queries.project(tx, name).id))
+
     @router.get("/projects")
     def projects() -> JSONResponse:
         return answer(queries.projects)
@@ -106,11 +109,11 @@ def _reading(store: Store) -> APIRouter:
 
     @router.get("/changes")
     def changes(project: str) -> JSONResponse:
-        return answer(lambda tx: queries.changes(tx, queries.project(tx, project).id))
+        return of_project(project, queries.changes)
 
     @router.get("/alerts")
     def alerts(project: str) -> JSONResponse:
-        return answer(lambda tx: queries.alerts(tx, queries.project(tx, project).id))
+        return of_project(project, queries.alerts)
 
     @router.get("/alerts/{alert_id}")
     def alert(alert_id: Id) -> JSONResponse:
@@ -118,15 +121,15 @@ def _reading(store: Store) -> APIRouter:
 
     @router.get("/runs")
     def runs(project: str) -> JSONResponse:
-        return answer(lambda tx: queries.runs(tx, queries.project(tx, project).id))
+        return of_project(project, queries.runs)
 
     @router.get("/guards")
     def guards(project: str) -> JSONResponse:
-        return answer(lambda tx: queries.guards(tx, queries.project(tx, project).id))
+        return of_project(project, queries.guards)
 
     @router.get("/jobs")
     def jobs(project: str) -> JSONResponse:
-        return answer(lambda tx: queries.jobs(tx, queries.project(tx, project).id))
+        return of_project(project, queries.jobs)
 
     return router
 
