@@ -30,7 +30,7 @@ def choose() -> Choice:
         _nothing_yet()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         project = _project(projects)
-        machines = tuple(sorted(reading.ask(queries.last_stored_at, project.id)))
+        machines = tuple(sorted(reading.ask(queries.newest_runs, project.id)))
         return Choice(project, machines, _machine(machines))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from dashboard import reading
 from dashboard.choice import Choice
 from perfsvc.model import STANDING, AlertKind, ChangeState, Verdict
-from perfsvc.rows import AlertRow, ChangeRow, GuardRow, JobRow, SeriesRow
+from perfsvc.rows import AlertRow, ChangeRow, GuardRow, JobRow, RunRow, SeriesRow
 from perfsvc.store import queries
 
 JOBS_SHOWN = 8
@@ -30,7 +30,7 @@ class Night:
     suspects: Sequence[ChangeRow]
     guards: Sequence[GuardRow]
     jobs: Sequence[JobRow]
-    stored: dict[str, datetime]
+    newest: Mapping[str, RunRow]  #: machine -> its newest run
 
     def having(self, *verdicts: Verdict) -> list[SeriesRow]:
         return [row for row in self.series if row.verdict in verdicts]
@@ -58,5 +58,5 @@ def read(choice: Choice) -> Night:
         suspects=[row for row in odd if machine in (None, row.machine)],
         guards=reading.ask(queries.guards, project.id, machine=machine),
         jobs=[row for row in jobs if machine in (None, row.runner)][:JOBS_SHOWN],
-        stored=reading.ask(queries.last_stored_at, project.id),
+        newest=reading.ask(queries.newest_runs, project.id),
     )

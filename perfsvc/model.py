@@ -291,6 +291,7 @@ class RunReport:
     readings: Json = field(default_factory=dict)  #: load, heat, power before and after
     canary: Json = field(default_factory=dict)  #: seconds of the runner's own arithmetic and memory read, twice
     suite_revision: str = ""
+    messages: tuple[str, ...] = ()  #: what the runner has to say of the run, and what of it could not be read
     origin: str = ""  #: "" = ingested (one run per machine, env_name, commit); "job:7" = measured by that job
     job: int | None = None
     attempt: int | None = None

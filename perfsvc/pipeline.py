@@ -35,6 +35,7 @@ class Ingested:
     new: int = 0
     unchanged: int = 0
     complaints: list[Complaint] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)  #: of the new runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def ingest(
             kept = writes.runs.keep_run(tx, project_id, report, overrule=settings.metric, now=now, shelf=shelf)
         if kept.new:
             result.new += 1
+            result.messages += report.messages
         else:
             result.unchanged += 1
     return result

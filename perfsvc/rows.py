@@ -237,6 +237,7 @@ class RunRow:
     excluded: str | None
     readings: Json
     canary: Json
+    messages: tuple[str, ...]  #: what the runner had to say, and what of the run could not be read
 
 
 @dataclass(frozen=True, slots=True)

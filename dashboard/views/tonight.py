@@ -20,7 +20,7 @@ STALE_AFTER = timedelta(hours=36)
 def show() -> None:
     choice = choose()
     night = read(choice)
-    if not night.stored:
+    if not night.newest:
         parts.show(_header(night), _no_runs())
         return
     parts.show(
@@ -39,8 +39,8 @@ def show() -> None:
 
 def _header(night: Night) -> Html:
     ages = [
-        el("span", _fresh(moment, night.now), " on ", foreign(machine))
-        for machine, moment in sorted(night.stored.items(), key=lambda item: item[1], reverse=True)
+        el("span", _fresh(run.stored_at, night.now), " on ", foreign(machine))
+        for machine, run in night.newest.items()
         if night.choice.machine in (None, machine)
     ]
     told = [el("span", "newest run ", age) for age in ages[:6]]
@@ -175,8 +175,14 @@ def _devices(night: Night) -> Html | None:
         Column("newest run", short=True),
         *(Column(v.value, short=True) for v in parts.ORDER),
     ]
-    lines = ((foreign(name), parts.when(night.stored[name], night.now), *_counts(night, name)) for name in machines)
-    return parts.section("By machine", el("div", parts.table(columns, lines), cls="scroll"))
+    age = {name: parts.when(run.stored_at, night.now) for name, run in night.newest.items()}
+    lines = ((foreign(name), age[name], *_counts(night, name)) for name in machines)
+    said = (
+        el("p", "The newest run of ", foreign(name), " says: ", foreign("; ".join(messages), 400), cls="hint")
+        for name in machines
+        if (messages := night.newest[name].messages)
+    )
+    return parts.section("By machine", el("div", parts.table(columns, lines), cls="scroll"), *said)
 
 
 def _counts(night: Night, machine: str) -> list[Child]:

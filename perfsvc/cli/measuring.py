@@ -21,7 +21,7 @@ from perfsvc.runner import agent
 from perfsvc.settings import Settings
 from perfsvc.store import Store, queries
 
-COMPLAINTS_SHOWN = 10
+MESSAGES_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -166,8 +166,8 @@ def tell(done: work.Done) -> None:
         note(f"not measured: {failed.commit[:12]}: {first}")
         for line in more:
             note(f"    {line}")
-    for reason in list(dict.fromkeys(complaint.reason for complaint in done.complaints))[:COMPLAINTS_SHOWN]:
-        note(f"note: {reason.removeprefix('runner: ')}")
+    for message in list(dict.fromkeys(done.messages))[:MESSAGES_SHOWN]:
+        note(f"note: {message}")
     if done.state is not JobState.DONE:
         note(f"job {done.job} {done.state.value}: {done.message}")
     print_lines([f"measured {units.count(len(done.measured), 'commit')}"])

@@ -104,6 +104,7 @@ def runs(project: ProjectOption = "", limit: LimitOption = 30, as_json: JsonOpti
         Column("stored", lambda one: units.age(one.stored_at, r.now)),
         Column("excluded", lambda one: one.excluded),
         Column("commit", lambda one: _commit(one.commit)),
+        Column("says", lambda one: "; ".join(one.messages)),
     ]
     print_rows("runs", rows, columns, as_json=as_json, empty=f"nothing was measured in {r.project.name} yet")
 

@@ -85,15 +85,20 @@ class _Reader:
 
     def read(self, hashed: str) -> Iterator[RunReport | Complaint]:
         told = manifest.parse_manifest(self.parts[manifest.FILE], f"{self.place}/{manifest.FILE}")
-        self.complaints += [Complaint(f"{self.place}: runner", message) for message in told.messages]
         suite = self._part(asv_suite.FILE, asv_suite.read_suite) or Suite()
         self.complaints += suite.complaints
         rounds = self._of_one_version(self._rounds(told, suite))
         facts, torn = self._part(FACTS, read_facts) or ((), ())
         self.complaints += torn
         found = _report(told, suite, rounds, hashed)
-        yield replace(found, facts=facts, guards=self._part(GUARDS, read_guards) or ())
+        guards = self._part(GUARDS, read_guards) or ()
+        yield replace(found, facts=facts, guards=guards, messages=(*told.messages, *self._unread()))
         yield from self.complaints
+
+    def _unread(self) -> Iterator[str]:
+        """The complaints, for whoever looks at the run later: where the bundle lay is no matter then."""
+        for each in self.complaints:
+            yield f"not read: {each.place.removeprefix(f'{self.place}/')}: {each.reason}"
 
     def _part(self, name: str, reader: Callable[[bytes, str], T]) -> T | None:
         """What a reader makes of a part; nothing where the part is missing, or cannot be read, which is a complaint."""

@@ -159,6 +159,7 @@ run = Table(
     facts("machine_facts"),
     facts("readings"),
     facts("canary"),
+    Column("messages", JSON, nullable=False, default=list),
     Column("noisy", Boolean, nullable=False, default=False),
     Column("excluded", Text),  # the reason why it is left out of every series; NULL = it counts
     Column("samples", LargeBinary),  # raw samples, zlib over JSON; dropped by retention

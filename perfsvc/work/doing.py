@@ -13,7 +13,7 @@ from pathlib import Path
 from perfsvc import jobs, pipeline
 from perfsvc.errors import JobConflict, PerfsvcError
 from perfsvc.formats import bundle
-from perfsvc.model import Complaint, JobKind, JobState
+from perfsvc.model import JobKind, JobState
 from perfsvc.rows import AlertRow, JobRow
 from perfsvc.runner import agent, processes
 from perfsvc.store import Store, queries
@@ -33,9 +33,7 @@ class Done:
     state: JobState = JobState.DONE
     measured: list[str] = field(default_factory=list)
     failed: list[agent.Failed] = field(default_factory=list)
-    complaints: list[Complaint] = field(
-        default_factory=list
-    )  #: what the runs say of themselves: a busy machine, an unreadable part
+    messages: list[str] = field(default_factory=list)  #: of the runs: a busy machine, an unreadable part
     opened: list[AlertRow] = field(default_factory=list)
     message: str = ""
 
@@ -178,7 +176,7 @@ def bring_in(store: Store, place: Place, job_id: int, attempt: int, folder: Path
     if not jobs.accepts(job, attempt):
         raise JobConflict(f"job {job_id}: attempt {attempt} is late, {job.attempt} has begun; kept aside: {folder}")
     reports = bundle.read(folder)
-    done.complaints += pipeline.ingest(store, place.id, reports, place.settings, datetime.now(UTC)).complaints
+    done.messages += pipeline.ingest(store, place.id, reports, place.settings, datetime.now(UTC)).messages
 
 
 def _summary(done: Done) -> str:

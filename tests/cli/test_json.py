@@ -27,7 +27,7 @@ FIELDS = {
     rows.SeriesRow: "benchmark direction exact id label last_values latest latest_at latest_commit machine metric "
     "minimum_detectable_effect param_names params points project ratio sigma unit verdict version",
     rows.RunRow: "canary commit duration env_name environment excluded guards_failed guards_passed id job machine "
-    "measurements noisy origin project readings skips started_at stored_at suite_revision",
+    "measurements messages noisy origin project readings skips started_at stored_at suite_revision",
     rows.JobRow: "attempt cancel_requested created_at device done due_at ended_at id kind lease_until message project "
     "runner spec started_at state suite_revision",
     rows.GuardRow: "commit covers device dtype error guard machine margin message outcome run test tolerance variant",

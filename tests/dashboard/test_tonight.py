@@ -39,6 +39,10 @@ def test_freshness_and_last_nights_jobs_are_told(show: Show, month: Path) -> Non
     assert "▶running 40 % " in page
 
 
+def test_what_a_runner_had_to_say_of_its_newest_run_is_told_as_text(show: Show, month: Path) -> None:
+    assert "The newest run of mybox-cpu says: guards: <b>pytest</b> found no tests" in text(show("tonight", month))
+
+
 def test_a_machine_that_fell_silent_is_late(show: Show, tmp_path: Path) -> None:
     from tests.dashboard import story
 

@@ -68,8 +68,15 @@ def test_guards_and_facts_come_with_the_run_and_a_torn_line_is_a_complaint() -> 
         "attention/__init__.py",
     )
     assert [(Path(each.place).name, each.reason[:24]) for each in complaints] == [
-        ("two_rounds: runner", "the wheel was built twic"),
-        ("facts.jsonl:2", "is not JSON: Unterminate"),
+        ("facts.jsonl:2", "is not JSON: Unterminate")
+    ]
+
+
+def test_the_run_keeps_what_its_runner_said_and_what_of_it_could_not_be_read() -> None:
+    report, _ = read(TWO_ROUNDS)
+    assert [message[:45] for message in report.messages] == [
+        "the wheel was built twice",
+        "not read: facts.jsonl:2: is not JSON: Untermi",
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from perfsvc.errors import RunnerError
 from perfsvc.formats import bundle
-from perfsvc.model import Complaint, Outcome, RunReport
+from perfsvc.model import Outcome, RunReport
 from perfsvc.runner import agent, processes
 from perfsvc.runner.events import Failed, Measured, Progress, Stage
 
@@ -27,9 +27,8 @@ def report(result: agent.Result) -> RunReport:
     return found
 
 
-def complaints(result: agent.Result) -> str:
-    assert isinstance(result, Measured), result
-    return "\n".join(each.reason for each in bundle.read(result.bundle) if isinstance(each, Complaint))
+def said(result: agent.Result) -> str:
+    return "\n".join(report(result).messages)
 
 
 def value(run: RunReport, benchmark: str) -> float:
@@ -79,7 +78,7 @@ def test_times_are_measured_every_round_and_exact_values_once(sitting: Sitting) 
 
 def test_a_case_that_the_commit_lacks_is_a_skip_with_a_reason(sitting: Sitting) -> None:
     assert [skip.benchmark for skip in report(sitting.results["good"]).skips] == ["speed.track_later"]
-    assert "module 'toy' has no attribute 'later'" in complaints(sitting.results["good"])
+    assert "module 'toy' has no attribute 'later'" in said(sitting.results["good"])
     assert not report(sitting.results["tip"]).skips
 
 

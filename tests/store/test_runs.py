@@ -41,6 +41,18 @@ def test_what_could_not_be_read_is_handed_on_and_the_rest_goes_in(bench: Bench) 
     assert (done.new, done.complaints) == (1, [complaint])
 
 
+def test_what_a_runner_said_stays_with_its_run_and_comes_with_the_machines_newest(stored_bench: Bench) -> None:
+    told = ("guards: pytest did not start", "not read: facts.jsonl:2: is not JSON")
+    done = stored_bench.ingest(
+        replace(stored_bench.report(0, {"time_a": 1.0}), messages=told),
+        stored_bench.report(0, {"time_a": 1.0}, machine="other"),
+    )
+    assert done.messages == list(told)
+    with stored_bench.store.reading() as tx:
+        newest = queries.newest_runs(tx, stored_bench.project)
+    assert {machine: run.messages for machine, run in newest.items()} == {"box": told, "other": ()}
+
+
 def test_a_grown_file_replaces_what_was_kept_of_it(stored_bench: Bench) -> None:
     stored_bench.run(0, {"time_a": 1.0}, guards=[guard(Outcome.FAILED)])
     stored_bench.run(0, {"time_a": 1.5, "time_b": 2.0}, guards=[guard()])

@@ -9,8 +9,8 @@ from perfsvc.store.queries.runs import (
     guards,
     job,
     jobs,
-    last_stored_at,
     newest_run_id,
+    newest_runs,
     runs,
 )
 from perfsvc.store.queries.series import one_series, points, points_of, series, verdict_counts
@@ -29,9 +29,9 @@ __all__ = [
     "guards_of_alerts",
     "job",
     "jobs",
-    "last_stored_at",
     "measured_commits",
     "newest_run_id",
+    "newest_runs",
     "notifications",
     "one_series",
     "points",

@@ -16,11 +16,25 @@ from perfsvc.store.queries.catalog import commit_columns, commit_order, commit_r
 
 def runs(tx: Connection, project_id: int, *, machine: str | None = None, limit: int = 100) -> list[RunRow]:
     """Newest first."""
+    query = _run_query(project_id).limit(limit)
+    if machine:
+        query = query.where(t.run.c.machine == machine)
+    return [_run(row) for row in tx.execute(query)]
+
+
+def newest_runs(tx: Connection, project_id: int) -> dict[str, RunRow]:
+    """Machine -> its newest run."""
+    newest = select(func.max(t.run.c.id)).where(t.run.c.project_id == project_id).group_by(t.run.c.machine)
+    rows = tx.execute(_run_query(project_id).where(t.run.c.id.in_(newest)))
+    return {row.machine: row for row in map(_run, rows)}
+
+
+def _run_query(project_id: int) -> Select[Any]:
 
     def count(of: Any, *where: ColumnElement[bool]) -> Any:
         return select(func.count()).select_from(of).where(of.c.run_id == t.run.c.id, *where).scalar_subquery()
 
-    query = (
+    return (
         select(
             t.run,
             t.project.c.name.label("project"),
@@ -36,35 +50,33 @@ def runs(tx: Connection, project_id: int, *, machine: str | None = None, limit: 
         .outerjoin(t.environment, t.environment.c.id == t.run.c.environment_id)
         .where(t.run.c.project_id == project_id)
         .order_by(t.run.c.stored_at.desc(), t.run.c.id.desc())
-        .limit(limit)
     )
-    if machine:
-        query = query.where(t.run.c.machine == machine)
-    return [
-        RunRow(
-            id=r.id,
-            project=r.project,
-            machine=r.machine,
-            env_name=r.env_name,
-            commit=commit_row(r, "of_"),
-            origin=r.origin,
-            job=r.job_id,
-            suite_revision=r.suite_revision,
-            environment=r.digest or "",
-            started_at=r.started_at,
-            stored_at=r.stored_at,
-            duration=r.duration,
-            measurements=r.n_values,
-            skips=r.n_skips,
-            guards_passed=r.n_passed,
-            guards_failed=r.n_failed,
-            noisy=r.noisy,
-            excluded=r.excluded,
-            readings=r.readings,
-            canary=r.canary,
-        )
-        for r in tx.execute(query)
-    ]
+
+
+def _run(r: Row[Any]) -> RunRow:
+    return RunRow(
+        id=r.id,
+        project=r.project,
+        machine=r.machine,
+        env_name=r.env_name,
+        commit=commit_row(r, "of_"),
+        origin=r.origin,
+        job=r.job_id,
+        suite_revision=r.suite_revision,
+        environment=r.digest or "",
+        started_at=r.started_at,
+        stored_at=r.stored_at,
+        duration=r.duration,
+        measurements=r.n_values,
+        skips=r.n_skips,
+        guards_passed=r.n_passed,
+        guards_failed=r.n_failed,
+        noisy=r.noisy,
+        excluded=r.excluded,
+        readings=r.readings,
+        canary=r.canary,
+        messages=tuple(r.messages),
+    )
 
 
 def jobs(
@@ -184,12 +196,6 @@ def guards(tx: Connection, project_id: int, *, machine: str | None = None) -> li
         latest[(row.machine, row.test)] = row
     order = {Outcome.FAILED: 0, Outcome.NOT_RUN: 1, Outcome.PASSED: 2, Outcome.NOT_APPLICABLE: 3}
     return sorted(latest.values(), key=lambda g: (order[g.outcome], g.guard, g.variant, g.test, g.machine))
-
-
-def last_stored_at(tx: Connection, project_id: int) -> dict[str, Any]:
-    """Machine -> when its newest run was stored."""
-    query = select(t.run.c.machine, func.max(t.run.c.stored_at)).where(t.run.c.project_id == project_id)
-    return {row[0]: row[1] for row in tx.execute(query.group_by(t.run.c.machine))}
 
 
 def newest_run_id(tx: Connection) -> int:

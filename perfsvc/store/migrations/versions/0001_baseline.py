@@ -321,6 +321,7 @@ def upgrade() -> None:
     sa.Column('machine_facts', sa.JSON(), nullable=False),
     sa.Column('readings', sa.JSON(), nullable=False),
     sa.Column('canary', sa.JSON(), nullable=False),
+    sa.Column('messages', sa.JSON(), nullable=False),
     sa.Column('noisy', sa.Boolean(), nullable=False),
     sa.Column('excluded', sa.Text(), nullable=True),
     sa.Column('samples', sa.LargeBinary(), nullable=True),
