@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from benchmarks import devices
-from benchmarks.cases import BUILDERS, Body
+from benchmarks import best, devices
+from benchmarks.cases import BUILDERS
 from benchmarks.workloads import HEAD_INPUTS, KERNEL_INPUTS, TRAIN_INPUTS
 
 REGISTERED = {"head": "module", "kernel": "attention", "mask": "mask", "train": "train"}
-SAMPLE_SECONDS = 0.01  # long against the clock's own cost, as asv's samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +34,16 @@ def ratios(kind: str, name: object, *, rounds: int = 15) -> Iterator[Ratio]:
     devices.prepare()
     known = {variant.name: variant for variant in devices.measured().variants(REGISTERED[kind])}
     bodies = {variant: BUILDERS[kind](variant, name) for variant in known}
-    calls = {variant: _calls(body) for variant, body in bodies.items()}
     times: dict[str, list[float]] = {variant: [] for variant in bodies}
     for turn in range(rounds):
         order = list(bodies) if turn % 2 == 0 else list(reversed(bodies))
         for variant in order:
-            times[variant].append(_sample(bodies[variant], calls[variant]))
+            times[variant].append(best.seconds(bodies[variant]))
     for variant, own in times.items():
         base = times[known[variant].baseline]
         compared = [b / o for b, o in zip(base, own, strict=True)]
         tenths = quantiles(compared, n=10)
         yield Ratio(variant, median(own), median(compared), tenths[0], tenths[-1])
-
-
-def _sample(body: Body, calls: int) -> float:
-    start = devices.clock()
-    for _ in range(calls):
-        body()
-    return (devices.clock() - start) / calls
-
-
-def _calls(body: Body) -> int:
-    body()
-    return max(1, round(SAMPLE_SECONDS / max(_sample(body, 3), 1e-9)))
 
 
 def main(arguments: Sequence[str]) -> int:
