@@ -14,7 +14,7 @@ from benchmarks import devices
 BATCH_SECONDS = 0.001  # a shorter body is called in batches: the clock itself takes a microsecond
 AGREEING = 5  # batches that lie together, at the lower end: that is the floor,
 WITHIN = 0.01  # and they lie together within this,
-PATIENCE = 0.3  # or nobody waits any longer (seconds)
+PATIENCE = 0.2  # or nobody waits any longer (seconds)
 
 _shown = 0.0
 

@@ -28,7 +28,7 @@ def test_disturbed_calls_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.calls == 5 * 4  # five at the floor are wanted
 
 
-def test_a_floor_that_never_comes_is_waited_for_a_third_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_floor_that_never_comes_is_waited_for_no_longer_than_patience_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine((0.010 * 0.97**number for number in itertools.count()), monkeypatch)
     found = best.seconds(machine.body)
     assert machine.now == pytest.approx(best.PATIENCE, abs=0.01)
