@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 import torch
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
 from attention.errors import ShapeError
 
@@ -124,6 +125,8 @@ class CausalMaskCache:
         Shapes: result [L, S]. Cost: a dictionary access; on a miss, as `causal_mask`, and the least recently used goes.
         Raises: RuntimeError when the stored mask was written to in the meantime.
         """
+        if is_dynamo_compiling():  # a graph looks nothing up: it builds the mask, and may fuse it into what follows
+            return _fresh(L, S, device, dtype)
         key = (L, S, device, dtype)
         found = self._masks.get(key)
         if found is None:
@@ -139,8 +142,9 @@ class CausalMaskCache:
         L, S, device, dtype = key
         # Built under inference_mode the mask could not be saved for a later backward, and would carry no version.
         with torch.inference_mode(False):
-            mask = causal_mask(L, S, device=device)
-            mask = mask if dtype == torch.bool else additive(mask, dtype)
+            mask = _fresh(L, S, device, dtype)
+        if type(mask) is not Tensor:  # a tracing mode's stand-in holds no numbers for whoever asks next
+            return mask
         self._masks[key] = (mask, mask._version)
         while len(self._masks) > self.max_entries:
             self._masks.popitem(last=False)
@@ -156,6 +160,11 @@ class CausalMaskCache:
 
 #: One for the process, as in seed 000: masks depend on nothing but their key, and the cache is bounded.
 shared_masks = CausalMaskCache()
+
+
+def _fresh(L: int, S: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    mask = causal_mask(L, S, device=device)
+    return mask if dtype == torch.bool else additive(mask, dtype)
 
 
 def _checked(place: str, L: int, S: int) -> int:

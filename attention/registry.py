@@ -8,7 +8,20 @@ import torch
 
 from attention.errors import ShapeError
 
-Kind = Literal["attention", "module", "mask", "train"]
+Kind = Literal[
+    "attention",
+    "local",
+    "strided",
+    "module",
+    "projection",
+    "rotary",
+    "cache",
+    "paged_decode",
+    "int8",
+    "decoder",
+    "mask",
+    "train",
+]
 
 DEVICES = ("cpu", "mps", "cuda")
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -18,8 +31,13 @@ DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 class Variant:
     """One way to do one thing, and what it can do.
 
-    `build` by kind: attention (q, k, v, *, attn_mask, is_causal, scale, dropout_p) -> out;
-    module (embed_dim, head_dim) -> nn.Module; mask (L, *, dtype, device) -> additive mask;
+    `build` by kind: attention a `Kernel`; local (q, k, v, *, window, scale) -> out; strided the same with stride;
+    module (embed_dim, head_dim) -> nn.Module; projection (embed_dim, num_heads, *, num_kv_heads) -> MultiHeadAttention;
+    rotary (dim, *, max_length) -> nn.Module; mask (L, *, dtype, device) -> additive mask;
+    cache (batch, kv_heads, max_length, key_dim, value_dim=None, *, dtype, device) -> KVCache;
+    int8 (linear) -> nn.Module;
+    decoder (input_size, hidden_size, output_size) -> nn.Module from inputs, encoder and summary;
+    paged_decode (q, k_arena, v_arena, page_table, lengths, *, page_size, scale) -> out;
     train (vocab_size, dim, num_layers, *, max_length) -> nn.Module from tokens to logits.
     """
 

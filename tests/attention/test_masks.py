@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from attention import CausalMaskCache, ShapeError, causal_mask, padding_mask, sliding_window_mask, strided_mask
 from attention.masks import additive, mask_by_cache, shared_masks
@@ -87,6 +88,13 @@ def test_a_mask_first_asked_for_in_inference_mode_serves_training() -> None:
     torch.autograd.backward((x * cache.get(3, 3, device=CPU, dtype=torch.float32).exp()).sum())
     assert x.grad is not None
     assert torch.equal(x.grad, torch.ones(3, 3).tril())
+
+
+def test_a_mask_without_numbers_is_not_kept() -> None:
+    cache = CausalMaskCache()
+    with FakeTensorMode():
+        assert type(cache.get(3, 3, device=CPU, dtype=torch.float32)) is not torch.Tensor
+    assert type(cache.get(3, 3, device=CPU, dtype=torch.float32)) is torch.Tensor
 
 
 def test_clearing_forgets_everything() -> None:

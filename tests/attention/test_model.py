@@ -1,9 +1,11 @@
 """The small model: shapes, equal forms, one cache for all layers."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from attention import ShapeError, TransformerLM, variants
+from attention import CausalMaskCache, ShapeError, SingleHeadAttention, TransformerLM, variants
 
 
 def test_logits_have_one_row_a_token_and_one_column_a_word() -> None:
@@ -19,13 +21,14 @@ def test_all_forms_give_the_same_logits() -> None:
 
 
 def test_all_layers_share_one_mask() -> None:
-    model = TransformerLM(11, 8, 3, max_length=6)
+    masks = CausalMaskCache()
+    model = TransformerLM(11, 8, 3, max_length=6, attention=partial(SingleHeadAttention, masks=masks))
     model(torch.zeros(1, 6, dtype=torch.int64))
-    caches = {id(block.attention.masks) for block in model.blocks}
-    assert len(caches) == 1
-    assert len(model.blocks[0].attention.masks) == 1
+    assert len(masks) == 1
 
 
 def test_a_sequence_beyond_the_longest_is_named() -> None:
     with pytest.raises(ShapeError, match=r"\[1, 7\].*L <= 6"):
         TransformerLM(11, 8, 1, max_length=6)(torch.zeros(1, 7, dtype=torch.int64))
+    with pytest.raises(ShapeError, match=r"\[1, 2\] torch.float32.*whole numbers"):
+        TransformerLM(11, 8, 1, max_length=6)(torch.zeros(1, 2))

@@ -26,6 +26,21 @@ def test_all_forms_give_the_same_result_and_gradients() -> None:
         assert torch.allclose(gradient, gradients[0], atol=1e-5), form
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("x", "met"),
+    [
+        (torch.zeros(5, 8), r"x \[5, 8\], wanted \[B, L, 8\]"),
+        (torch.zeros(2, 5, 9), r"x \[2, 5, 9\]"),
+        (torch.zeros(2, 5, 8).double(), "x torch.float64 on cpu, wanted torch.float32"),
+        (torch.zeros(2, 5, 8).to("meta"), "x torch.float32 on meta"),
+    ],
+)
+def test_what_it_cannot_take_is_named(form, x, met) -> None:
+    with pytest.raises(ShapeError, match=met):
+        SingleHeadAttention(8, form=form)(x)
+
+
 @pytest.mark.parametrize(
     ("form", "masks"), [("plain", 0), ("stored_scale", 0), ("cached", 1), ("fused", 1), ("sdpa", 0)]
 )
@@ -54,8 +69,8 @@ def test_a_state_dict_fits_every_form() -> None:
     assert len({tuple(head.state_dict()) for head in heads()}) == 1
 
 
-def test_a_wrong_input_or_form_is_named() -> None:
-    with pytest.raises(ShapeError, match=r"\[2, 5, 7\], wanted \[B, L, 8\]"):
-        SingleHeadAttention(8)(torch.zeros(2, 5, 7))
-    with pytest.raises(ShapeError, match="form='quick'"):
+def test_a_wrong_width_or_form_is_named() -> None:
+    with pytest.raises(ShapeError, match="embed_dim=8, head_dim=0"):
+        SingleHeadAttention(8, 0)
+    with pytest.raises(ShapeError, match="form='quick', wanted one of plain, "):
         SingleHeadAttention(8, form="quick")  # type: ignore[arg-type]

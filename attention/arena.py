@@ -1,0 +1,173 @@
+"""The memory that paged sequences share: one arena a layer, and what is done when it has no page left.
+
+Axes: b batch, k key heads, l new positions, s positions held, d width, e value width. A leading 1 is a batch of one.
+"""
+
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from attention.errors import CacheFull, ShapeError
+from attention.pager import Pager, Run
+
+
+class Arena:
+    """Keys and values of one layer, head-major: a run of slots is a slice with the strides of a static cache.
+
+    With tokens first instead, a head's keys would be Hkv D numbers apart. It begins as zeros: a slot that was never
+    written holds nothing that a product could turn into NaN.
+
+    Shapes: k [1, Hkv, slots, D]; v [1, Hkv, slots, Dv]. Memory: Hkv slots (D + Dv) numbers.
+    Raises: ShapeError for a size below 1.
+    Source: seed 003's Arena, which rebuilt a block of every layer for each token; here a write is the token's own.
+    """
+
+    def __init__(
+        self,
+        kv_heads: int,
+        slots: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        widths = (key_dim, key_dim if value_dim is None else value_dim)
+        if min(kv_heads, slots, *widths) < 1:
+            raise ShapeError(f"Arena: kv_heads={kv_heads}, slots={slots}, widths={widths}, wanted >= 1")
+        self.k, self.v = (torch.zeros(1, kv_heads, slots, width, dtype=dtype, device=device) for width in widths)
+
+    @property
+    def nbytes(self) -> int:
+        return self.k.nbytes + self.v.nbytes
+
+    def view(self, run: Run) -> tuple[Tensor, Tensor]:
+        """Shapes: k [1, Hkv, S, D]; v [1, Hkv, S, Dv]. Memory: none."""
+        start, count = run.start, run.stop - run.start
+        return self.k.narrow(2, start, count), self.v.narrow(2, start, count)
+
+    def view_batch(self, sequences: Sequence[Sequence[Run]]) -> tuple[Tensor, Tensor] | None:
+        """Several sequences as one batch, where each is one run, and all are as long and as far apart; else None.
+
+        Shapes: k [B, Hkv, S, D]; v [B, Hkv, S, Dv]. Memory: none.
+        """
+        if len(sequences) == 1:
+            return self.view(sequences[0][0]) if len(sequences[0]) == 1 else None
+        if not sequences or any(len(runs) != 1 for runs in sequences):
+            return None
+        first = sequences[0][0]
+        apart = sequences[1][0].start - first.start
+        lengths = {run.stop - run.start for (run,) in sequences}
+        if apart < 0 or len(lengths) > 1 or any(b.start - a.start != apart for (a,), (b,) in pairwise(sequences)):
+            return None
+        k, v = (_every(t, len(sequences), first, apart) for t in (self.k, self.v))
+        return k, v
+
+    def write(self, runs: Sequence[Run], k: Tensor, v: Tensor) -> None:
+        """Put k [1, Hkv, L, D] and v [1, Hkv, L, Dv] into runs of L slots in all. Nothing else is touched."""
+        lengths = [run.stop - run.start for run in runs]
+        for held, new in ((self.k, k), (self.v, v)):
+            for run, piece in zip(runs, torch.split(new, lengths, dim=2), strict=True):
+                held[:, :, run.start : run.stop] = piece
+
+    def read(self, runs: Sequence[Run]) -> tuple[Tensor, Tensor]:
+        """Put the runs together. Shapes: k [1, Hkv, S, D]; v [1, Hkv, S, Dv]. Memory: a copy."""
+        ks, vs = zip(*(self.view(run) for run in runs or (Run(0, 0),)), strict=True)
+        return torch.cat(ks, dim=2), torch.cat(vs, dim=2)
+
+    def copy(self, source: Run, target: Run) -> None:
+        self.write((target,), *self.view(source))
+
+
+def _every(t_1ksd: Tensor, count: int, first: Run, apart: int) -> Tensor:
+    """Runs as long as the first, each `apart` slots behind the one before: [count, Hkv, S, D], a view."""
+    _, heads, _, width = t_1ksd.shape
+    _, of_head, of_slot, _ = t_1ksd.stride()
+    size = (count, heads, first.stop - first.start, width)
+    return t_1ksd.as_strided(size, (apart * of_slot, of_head, of_slot, 1), first.start * of_slot)
+
+
+class LRUEviction:
+    """When no page is free, the sequence that was asked for longest ago waits on the host; asked for again, it is back.
+
+    Its keys and values come back bit-equal, into whatever pages are free then: what was scattered becomes one run if
+    there is room for one, and pages that it shared with a fork are its own.
+
+    Memory: on the host, Hkv S (D + Dv) numbers for each sequence that waits. Cost: those numbers moved, each way.
+    Source: seed 003's eviction.
+    """
+
+    def __init__(self, pager: Pager, arena: Arena) -> None:
+        self._pager, self._arena = pager, arena
+        self._order: dict[int, None] = {}  # asked for longest ago first
+        self._waiting: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """The sequences that are on the host."""
+        return tuple(self._waiting)
+
+    def length(self, sequence: int) -> int:
+        waits = self._waiting.get(sequence)
+        return self._pager.length(sequence) if waits is None else waits[0].shape[2]
+
+    def runs(self, sequence: int, *, keep: Collection[int] = ()) -> tuple[Run, ...]:
+        """Where a sequence's tokens are, back from the host if they were there."""
+        if sequence in self._waiting:
+            self._readmit(sequence, keep)
+        runs = self._pager.runs(sequence)
+        self._order.pop(sequence, None)
+        self._order[sequence] = None
+        return runs
+
+    def extend(self, sequence: int, count: int, *, keep: Collection[int] = ()) -> tuple[Run, ...]:
+        """Slots for more tokens of a sequence; others make room if they must, none of `keep`. Raises: CacheFull."""
+        if sequence in self._waiting:
+            self._readmit(sequence, keep)
+        slots = self._extend(sequence, count, keep)
+        self._order.pop(sequence, None)
+        self._order[sequence] = None
+        return slots
+
+    def truncate(self, sequence: int, length: int) -> None:
+        """Forget all but the first tokens, wherever they are."""
+        if sequence in self._waiting:
+            k_1ksd, v_1kse = self._waiting[sequence]
+            self._waiting[sequence] = k_1ksd[:, :, :length], v_1kse[:, :, :length]
+        else:
+            self._pager.truncate(sequence, length)
+
+    def evict(self, sequence: int) -> None:
+        """Move a sequence to the host."""
+        runs = self._pager.runs(sequence)
+        self._order.pop(sequence, None)
+        if sequence not in self._waiting:
+            k_1ksd, v_1kse = self._arena.read(runs)
+            self._waiting[sequence] = k_1ksd.cpu(), v_1kse.cpu()
+            self._pager.clear(sequence)
+
+    def forget(self, sequence: int) -> None:
+        """Drop what is kept of a sequence that starts anew or has ended."""
+        self._order.pop(sequence, None)
+        self._waiting.pop(sequence, None)
+
+    def _readmit(self, sequence: int, keep: Collection[int]) -> None:
+        k_1ksd, v_1kse = self._waiting[sequence]
+        self._arena.write(self._extend(sequence, k_1ksd.shape[2], keep), k_1ksd, v_1kse)
+        del self._waiting[sequence]
+
+    def _extend(self, sequence: int, count: int, keep: Collection[int]) -> tuple[Run, ...]:
+        while True:
+            try:
+                extension = self._pager.extend(sequence, count)
+            except CacheFull:
+                oldest = next((other for other in self._order if other != sequence and other not in keep), None)
+                if oldest is None:
+                    raise
+                self.evict(oldest)
+            else:
+                if extension.copied is not None:
+                    self._arena.copy(*extension.copied)
+                return extension.slots
