@@ -1,11 +1,13 @@
-"""What all timing benchmarks share, and the words by which the service reads a benchmark's metric."""
+"""What timing benchmarks share, the cases that each runs, and the words by which the service reads a metric."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
 from benchmarks import best
+from benchmarks.workloads import GRIDS, grid
 
 Function = TypeVar("Function", bound=Callable[..., object])
+Suite = TypeVar("Suite")
 
 
 class Timed:
@@ -21,6 +23,19 @@ class Timed:
     number = 1
     warmup_time = 0.0  # a sample is its own warm-up: the first calls are not the best
     timeout = 120.0
+
+
+def runs(room: str, *, names: str = "input") -> Callable[[type[Suite]], type[Suite] | None]:
+    """Give a class the chosen grid's cases of a room. Without any there is no class: asv knows none without a case."""
+
+    def choose(suite: type[Suite]) -> type[Suite] | None:
+        cases = GRIDS[grid()].get(room)
+        if cases is None:
+            return None
+        suite.params, suite.param_names = tuple(cases), ("variant", names)  # type: ignore[attr-defined]
+        return suite
+
+    return choose
 
 
 def measures(

@@ -86,6 +86,14 @@ def variant(kind: str, name: str) -> Callable[..., Any]:
     return build
 
 
+def member(name: str) -> Any:
+    """Take a public name from the measured commit; skips the case where it has none."""
+    attention = measured()
+    if not hasattr(attention, name):
+        skip(f"this commit has no {name}")
+    return getattr(attention, name)
+
+
 def skip(reason: str) -> NoReturn:
     """Leave the case out, with its reason on stderr: asv stores NaN.
 

@@ -6,16 +6,14 @@ neither, and its cases are skipped.
 """
 
 from benchmarks import devices, observe
-from benchmarks.cases import Body, case
-from benchmarks.common import measures
-from benchmarks.workloads import COUNTED_MODULE_VARIANTS, COUNTED_TRAIN_VARIANTS, GRIDS, grid
+from benchmarks.bodies import Body
+from benchmarks.cases import case
+from benchmarks.common import measures, runs
 
 
+@runs("head counted")
 class Forward:
     """Memory of one head's forward."""
-
-    params = (COUNTED_MODULE_VARIANTS, GRIDS[grid()]["head"])
-    param_names = ("variant", "input")
 
     @measures("allocated", unit="bytes", exact=True)
     def track_allocated(self, variant: str, name: str) -> int:
@@ -26,11 +24,54 @@ class Forward:
         return memory(case("memory.Forward.track_peak", "head", variant, name)).peak
 
 
+@runs("kernel counted")
+class Kernels:
+    """Memory of a causal kernel's forward."""
+
+    @measures("peak", unit="bytes", exact=True)
+    def track_peak(self, variant: str, name: str) -> int:
+        return memory(case("memory.Kernels.track_peak", "kernel", variant, name)).peak
+
+
+@runs("backward counted")
+class Backward:
+    """Memory of a causal kernel's forward and backward."""
+
+    @measures("peak", unit="bytes", exact=True)
+    def track_peak(self, variant: str, name: str) -> int:
+        return memory(case("memory.Backward.track_peak", "backward", variant, name)).peak
+
+
+@runs("decode counted")
+class Decode:
+    """Memory of one query beside a context."""
+
+    @measures("peak", unit="bytes", exact=True)
+    def track_peak(self, variant: str, name: str) -> int:
+        return memory(case("memory.Decode.track_peak", "decode", variant, name)).peak
+
+
+@runs("local counted")
+class Local:
+    """Memory of a window of positions."""
+
+    @measures("peak", unit="bytes", exact=True)
+    def track_peak(self, variant: str, name: str) -> int:
+        return memory(case("memory.Local.track_peak", "local", variant, name)).peak
+
+
+@runs("cache counted")
+class Cache:
+    """Memory of a decode step through a cache."""
+
+    @measures("peak", unit="bytes", exact=True)
+    def track_peak(self, variant: str, name: str) -> int:
+        return memory(case("memory.Cache.track_peak", "cache", variant, name)).peak
+
+
+@runs("train counted")
 class TrainStep:
     """Memory of one training step; the peak is what decides the batch that fits."""
-
-    params = (COUNTED_TRAIN_VARIANTS, GRIDS[grid()]["train"])
-    param_names = ("variant", "input")
 
     @measures("peak", unit="bytes", exact=True)
     def track_peak(self, variant: str, name: str) -> int:

@@ -1,26 +1,46 @@
 """How much faster than its baseline is each variant, inside one process? In turns, so that the machine's drift cancels.
 
-    python -m benchmarks.ratios head b4_t256_c64
+    python -m benchmarks.ratios head b4_t256_c64      # every form of a head
+    python -m benchmarks.ratios                       # every claim of claims.py, with what was wanted of it
 
 A command for people who look into a claim; it keeps nothing. Run it with the environment of asv.conf.json to compare
 with asv's numbers: the allocator's settings matter (docs/benchmarking.md).
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import quantiles
 
-from benchmarks import best, devices
-from benchmarks.cases import BUILDERS
-from benchmarks.workloads import HEAD_INPUTS, KERNEL_INPUTS, TRAIN_INPUTS
+from benchmarks import claims, devices, workloads
+from benchmarks.turns import check_alike, in_turns, seeded, settings
 
-REGISTERED = {"head": "module", "kernel": "attention", "mask": "mask", "train": "train"}
+#: By the name of its body (bodies.py): the registry's kind, and the inputs; a mask's are lengths.
+KINDS: dict[str, tuple[str, Mapping[str, object]]] = {
+    "head": ("module", workloads.HEAD_INPUTS),
+    "kernel": ("attention", workloads.KERNEL_INPUTS),
+    "backward": ("attention", workloads.KERNEL_INPUTS),
+    "decode": ("attention", workloads.DECODE_INPUTS),
+    "local": ("local", workloads.LOCAL_INPUTS),
+    "strided": ("strided", workloads.STRIDED_INPUTS),
+    "projection": ("projection", workloads.PROJECTION_INPUTS),
+    "rotary": ("rotary", workloads.ROTARY_INPUTS),
+    "cache": ("cache", workloads.DECODE_INPUTS),
+    "prefill": ("cache", workloads.DECODE_INPUTS),
+    "decoder": ("decoder", workloads.DECODER_INPUTS),
+    "int8": ("int8", workloads.PROJECTION_INPUTS),
+    "mask": ("mask", {}),
+    "train": ("train", workloads.TRAIN_INPUTS),
+}
+#: Not their baseline's numbers: half_split turns other pairs of channels, quantized and int8 round what they keep.
+UNLIKE = ("half_split", "quantized", "weight_only", "dynamic")
+#: Forms with weights of different shapes, and so different gradients: the guards compare what they compute.
+UNCOMPARED = ("decoder",)
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Speed over the baseline: 2.0 = half the time. `low` and `high` hold eight in ten rounds."""
+    """By the best calls: 2.0 = half the baseline's time. `low` and `high` hold eight in ten rounds."""
 
     variant: str
     seconds: float
@@ -30,34 +50,63 @@ class Ratio:
 
 
 def ratios(kind: str, name: object, *, rounds: int = 15) -> Iterator[Ratio]:
-    """Time all variants of a kind in turn, `rounds` times, forwards and backwards; compare within each round."""
+    """Time all variants of a kind in turn, `rounds` times, forwards and backwards; compare within each round.
+
+    Raises: ResultsDiffer when the variants, made from one seed, do not agree.
+    """
     devices.prepare()
-    known = {variant.name: variant for variant in devices.measured().variants(REGISTERED[kind])}
-    bodies = {variant: BUILDERS[kind](variant, name) for variant in known}
-    times: dict[str, list[float]] = {variant: [] for variant in bodies}
-    for turn in range(rounds):
-        order = list(bodies) if turn % 2 == 0 else list(reversed(bodies))
-        for variant in order:
-            times[variant].append(best.seconds(bodies[variant]))
+    baselines = _baselines(kind)
+    bodies = {variant: seeded(kind, variant, name) for variant in baselines}
+    if kind not in UNCOMPARED:
+        check_alike({variant: body() for variant, body in bodies.items() if variant not in UNLIKE})
+    times = in_turns(bodies, rounds=rounds)
     for variant, own in times.items():
-        base = times[known[variant].baseline]
-        compared = [b / o for b, o in zip(base, own, strict=True)]
-        tenths = quantiles(compared, n=10)
-        yield Ratio(variant, median(own), median(compared), tenths[0], tenths[-1])
+        base = times[baselines[variant]]
+        tenths = quantiles((b / o for b, o in zip(base, own, strict=True)), n=10)
+        yield Ratio(variant, min(own), min(base) / min(own), tenths[0], tenths[-1])
+
+
+def _baselines(kind: str) -> dict[str, str]:
+    """The variants that can do this kind of work, each with what it is compared with."""
+    attention = devices.measured()
+    asked = attention.Case(device=devices.device(), gqa=kind == "decode")
+    found = attention.variants(KINDS[kind][0])
+    able = {v.name: v.baseline for v in found if not attention.unsupported(v, asked)}
+    # A baseline that cannot do it gives way to one that is nobody's variant.
+    other = next(name for name, baseline in able.items() if name == baseline)
+    return {name: baseline if baseline in able else other for name, baseline in able.items()}
 
 
 def main(arguments: Sequence[str]) -> int:
-    names: dict[str, Callable[[str], object]] = {"head": str, "kernel": str, "mask": int, "train": str}
-    if len(arguments) != 2 or arguments[0] not in names:
-        inputs = ", ".join([*HEAD_INPUTS, *KERNEL_INPUTS, *TRAIN_INPUTS])
-        print(f"usage: python -m benchmarks.ratios {'|'.join(names)} INPUT   (a length for mask; else {inputs})")
-        return 2
-    kind, name = arguments[0], names[arguments[0]](arguments[1])
-    print(f"{kind} {name} on {devices.device()}: speed over the baseline, median of rounds [eight in ten]")
+    if not arguments:
+        devices.prepare()
+        print(f"{claims.table(list(_judged()))}\n\n{settings()}")
+        return 0
+    if len(arguments) != 2 or not _known(*arguments):
+        inputs = "\n".join(f"  {kind} {' | '.join(names) or 'LENGTH'}" for kind, (_, names) in KINDS.items())
+        print(f"usage: python -m benchmarks.ratios [KIND INPUT], one of\n{inputs}")
+        return 0 if arguments[0] in ("-h", "--help") else 2
+    kind, name = arguments[0], int(arguments[1]) if arguments[0] == "mask" else arguments[1]
+    print(f"{kind} {name}: best call, speed over the baseline's [eight in ten rounds]")
     for ratio in ratios(kind, name):
         spread = f"[{ratio.low:.2f}, {ratio.high:.2f}]"
         print(f"{ratio.variant:14} {ratio.seconds * 1e6:12.1f} us   {ratio.speedup:8.2f} {spread}")
+    print(settings())
     return 0
+
+
+def _known(kind: str, name: str) -> bool:
+    return name.isdecimal() if kind == "mask" else kind in KINDS and name in KINDS[kind][1]
+
+
+def _judged() -> Iterator[tuple[claims.Claim, float | str]]:
+    """Each claim with what was found, or why it could not be: told on stderr as it comes."""
+    for claim in claims.claims():
+        print(claim.sentence, file=sys.stderr, flush=True)
+        try:
+            yield claim, claim.measure()
+        except NotImplementedError as reason:
+            yield claim, str(reason)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,12 @@
 
 from benchmarks import best
 from benchmarks.cases import case
-from benchmarks.common import Timed, measures
-from benchmarks.workloads import GRIDS, TIMED_TRAIN_VARIANTS, grid
+from benchmarks.common import Timed, measures, runs
 
 
+@runs("train")
 class TrainStep(Timed):
     """Forward, cross-entropy, backward, AdamW."""
-
-    params = (TIMED_TRAIN_VARIANTS[grid()], GRIDS[grid()]["train"])
-    param_names = ("variant", "input")
 
     @measures("time", unit="seconds")
     def time_train_step(self, variant: str, name: str) -> None:

@@ -9,8 +9,8 @@ from benchmarks.workloads import MODULE_VARIANTS
 def test_every_variant_is_compared_and_the_baseline_with_itself() -> None:
     found = {ratio.variant: ratio for ratio in ratios.ratios("head", "b4_t64_c64", rounds=3)}
     assert tuple(found) == MODULE_VARIANTS
-    assert found["plain"].speedup == 1.0
-    assert all(ratio.low <= ratio.speedup <= ratio.high for ratio in found.values())
+    assert (found["plain"].low, found["plain"].speedup, found["plain"].high) == (1.0, 1.0, 1.0)
+    assert all(ratio.low <= ratio.high for ratio in found.values())
     assert all(ratio.seconds > 0 for ratio in found.values())
 
 
