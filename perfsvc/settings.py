@@ -113,6 +113,7 @@ class MeasureSection(Section):
     rounds: int = Field(3, ge=1, le=40)  #: fresh processes per benchmark; the median of their medians is the value
     launch_method: str = "auto"  #: "auto": forkserver on a Linux cpu, spawn elsewhere
     timeout: float = 3600.0  #: wall clock for one commit; asv's own limits watch for silence only
+    first: Pattern = ""  #: regex over `name(params)`: what `perfsvc up` measures before there are pages to look at
 
 
 class NightSection(Section):

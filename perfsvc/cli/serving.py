@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    last: Annotated[int, typer.Option("--last", "-n", min=0, help="Measure so many of the newest commits first.")] = 3,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, help="Measure so many of the newest commits first.")] = 2,
 ) -> None:
     """Everything on this machine: database, runner, a first measurement, then scheduler, API and dashboard.
 
@@ -96,9 +96,10 @@ def _prepare(found: Settings, folder: Path, last: int, stop: Stop) -> None:
         if not wanted:
             return
         measuring.warn_dirty(place)
+        chosen = work.Selection(bench=found.measure.first)
         print_lines([f"measuring the newest commits first ({len(wanted)}); Ctrl-C goes on without"])
         try:
-            done = measuring.run_here(store, place, runner_id, runner, wanted, work.Selection(), stop)
+            done = measuring.run_here(store, place, runner_id, runner, wanted, chosen, stop)
         except PerfsvcError as error:  # told, and no more: there are pages to look at without it
             note(f"could not measure: {error}")
             return

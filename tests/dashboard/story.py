@@ -73,7 +73,7 @@ class Names:
 
 def commit_at(i: int, now: datetime, names: Names = Names()) -> Commit:
     subject = names.subject or SUBJECTS.get(i, f"docs: chapter {i}")
-    written = now - timedelta(hours=3) - timedelta(days=COMMITS - 1 - i)
+    written = now - timedelta(hours=2, minutes=20) - timedelta(days=COMMITS - 1 - i)
     return Commit(f"{i:02d}" + content_hash(str(i).encode())[:38], written, author=names.author, subject=subject)
 
 

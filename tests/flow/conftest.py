@@ -20,6 +20,7 @@ class Shell:
 
     folder: Path
     home: Path
+    settings: dict[str, str]
 
     def __call__(self, *arguments: str, wanted: tuple[int, ...] = (0,), timeout: float = 280) -> str:
         ran = subprocess.run(
@@ -49,10 +50,11 @@ class Shell:
             "PERFSVC_HOME": str(self.home),
             "PERFSVC_ENVIRONMENT__PYTHON": sys.executable,  # torch is here already: no second environment is built
             "PERFSVC_MEASURE__ROUNDS": "1",
+            **self.settings,
         }
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Shell]:
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shell]:
     home = tmp_path_factory.mktemp("home")
-    return lambda folder: Shell(folder, home)
+    return lambda folder, **settings: Shell(folder, home, settings)

@@ -78,7 +78,7 @@ def results(repository: tuple[Path, list[str]], tmp_path_factory: pytest.TempPat
     return tree
 
 
-def test_the_range_is_named(repository: Any, results: Path, shell: Callable[[Path], Any]) -> None:
+def test_the_range_is_named(repository: Any, results: Path, shell: Callable[..., Any]) -> None:
     folder, hashes = repository
     here = shell(folder)
     ingest = ("ingest", str(results), "--repository", str(folder), "--project", "foreign")
@@ -93,7 +93,7 @@ def test_the_range_is_named(repository: Any, results: Path, shell: Callable[[Pat
     assert change["ratio_low"] <= 1.25 <= change["ratio_high"]
 
 
-def test_adding_it_twice_changes_nothing(repository: Any, results: Path, shell: Callable[[Path], Any]) -> None:
+def test_adding_it_twice_changes_nothing(repository: Any, results: Path, shell: Callable[..., Any]) -> None:
     here = shell(repository[0])
     before = here.rows("alerts", "--project", "foreign", "--all")
     again = here("ingest", str(results), "--repository", str(repository[0]), "--project", "foreign")
@@ -103,7 +103,7 @@ def test_adding_it_twice_changes_nothing(repository: Any, results: Path, shell: 
 
 
 @pytest.mark.parametrize("name", ["metpy", "flowkit"])
-def test_a_real_tree_twice_changes_nothing(name: str, tmp_path: Path, shell: Callable[[Path], Any]) -> None:
+def test_a_real_tree_twice_changes_nothing(name: str, tmp_path: Path, shell: Callable[..., Any]) -> None:
     trees = os.environ.get("PERFSVC_ASV_TREES")
     if not trees:
         pytest.skip("PERFSVC_ASV_TREES names no folder of asv trees")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from perfsvc import selftest
+from perfsvc.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PLAN = ("", "", "mask_not_cached", "", "mask_leaks", "")
@@ -24,9 +26,10 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def measured(history: tuple[Path, list[str]], shell: Callable[[Path], Any]) -> Any:
+def measured(history: tuple[Path, list[str]], shell: Callable[..., Any]) -> Any:
     repository, hashes = history
-    here = shell(repository)
+    guards = selftest.telling_guards(Settings.load(ROOT).guards.command)
+    here = shell(repository, PERFSVC_GUARDS__COMMAND=json.dumps(guards))
     here("measure", "--commits", f"{hashes[0]}", "--bench", BENCH)
     here("measure", "--commits", f"{hashes[0]}..main", "--bench", BENCH, wanted=(0, 1))
     return here
