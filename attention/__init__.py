@@ -9,7 +9,7 @@ from attention.decoder import AttentionDecoder, RNNDecoder
 from attention.distillation import Distillation, distill_step, distillation_loss
 from attention.errors import CacheFull, ShapeError, Unsupported
 from attention.functional import Kernel, masked_attention, naive_attention, sdpa_attention, sdpa_backend
-from attention.generation import decode, generate, prefill
+from attention.generation import Throughput, decode, generate, measure_throughput, prefill
 from attention.grouped import (
     attention_state,
     grouped_query_attention,
@@ -75,6 +75,7 @@ __all__ = [
     "ShapeError",
     "SingleHeadAttention",
     "StaticKVCache",
+    "Throughput",
     "TransformerLM",
     "Unsupported",
     "Variant",
@@ -101,6 +102,7 @@ __all__ = [
     "masked_attention",
     "masked_scores",
     "measure_crossover",
+    "measure_throughput",
     "merge_attention_states",
     "naive_attention",
     "padding_mask",

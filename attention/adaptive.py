@@ -5,7 +5,6 @@ Axes: b batch, k key heads, l new positions, s positions held, d width, e value 
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from attention.caches import ConcatKVCache, GrowingKVCache, KVCache, StaticKVCache
+from attention.clock import device_clock
 from attention.errors import ShapeError, Unsupported
 from attention.paging import PagedKVCache
 
@@ -166,7 +166,7 @@ def measure_crossover(
     if not at or min(query_heads, kv_heads, key_dim, batch, rounds, at[0]) < 1:
         met = f"query_heads={query_heads}, kv_heads={kv_heads}, key_dim={key_dim}, batch={batch}"
         raise ShapeError(f"measure_crossover: met {met}, lengths={at}, rounds={rounds}, wanted >= 1")
-    clock = _clock(torch.device(device))
+    clock = device_clock(torch.device(device))
     q = torch.randn(batch, query_heads, 1, key_dim, dtype=dtype, device=device)
     new = torch.randn(batch, kv_heads, 1, key_dim, dtype=dtype, device=device)
     seconds = []
@@ -208,18 +208,6 @@ def _crossover(lengths: Sequence[int], seconds: Sequence[Mapping[str, float]], n
             break
         found = length
     return found
-
-
-def _clock(device: torch.device) -> Callable[[], float]:
-    if device.type == "cpu":
-        return time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
-    finish = torch.cuda.synchronize if device.type == "cuda" else torch.mps.synchronize
-
-    def finished() -> float:
-        finish()
-        return time.perf_counter()
-
-    return finished
 
 
 def _positions(found: object) -> int | None:

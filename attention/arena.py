@@ -3,8 +3,8 @@
 Axes: b batch, k key heads, l new positions, s positions held, d width, e value width. A leading 1 is a batch of one.
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -48,29 +48,28 @@ class Arena:
         start, count = run.start, run.stop - run.start
         return self.k.narrow(2, start, count), self.v.narrow(2, start, count)
 
-    def view_batch(self, sequences: Sequence[Sequence[Run]]) -> tuple[Tensor, Tensor] | None:
-        """Several sequences as one batch, where each is one run, and all are as long and as far apart; else None.
+    def views(self, group: Sequence[Sequence[Run]]) -> list[tuple[Tensor, Tensor]]:
+        """A group that `alike` made: its sequences as one batch, or its one sequence run by run.
 
         Shapes: k [B, Hkv, S, D]; v [B, Hkv, S, Dv]. Memory: none.
         """
-        if len(sequences) == 1:
-            return self.view(sequences[0][0]) if len(sequences[0]) == 1 else None
-        if not sequences or any(len(runs) != 1 for runs in sequences):
-            return None
-        first = sequences[0][0]
-        apart = sequences[1][0].start - first.start
-        lengths = {run.stop - run.start for (run,) in sequences}
-        if apart < 0 or len(lengths) > 1 or any(b.start - a.start != apart for (a,), (b,) in pairwise(sequences)):
-            return None
-        k, v = (_every(t, len(sequences), first, apart) for t in (self.k, self.v))
-        return k, v
+        if len(group) == 1:
+            return [self.view(run) for run in group[0]]
+        (first,), (second,) = group[:2]
+        k, v = (_every(t, len(group), first, second.start - first.start) for t in (self.k, self.v))
+        return [(k, v)]
 
-    def write(self, runs: Sequence[Run], k: Tensor, v: Tensor) -> None:
-        """Put k [1, Hkv, L, D] and v [1, Hkv, L, Dv] into runs of L slots in all. Nothing else is touched."""
-        lengths = [run.stop - run.start for run in runs]
-        for held, new in ((self.k, k), (self.v, v)):
-            for run, piece in zip(runs, torch.split(new, lengths, dim=2), strict=True):
-                held[:, :, run.start : run.stop] = piece
+    def write(self, group: Sequence[Sequence[Run]], k: Tensor, v: Tensor) -> None:
+        """Put k [B, Hkv, L, D] and v [B, Hkv, L, Dv] into a group that `alike` made. Nothing else is touched."""
+        held = self.views(group)
+        if len(held) == 1:
+            held[0][0].copy_(k)
+            held[0][1].copy_(v)
+            return
+        lengths = [part.shape[2] for part, _ in held]
+        for (k_here, v_here), k_new, v_new in zip(held, k.split(lengths, dim=2), v.split(lengths, dim=2), strict=True):
+            k_here.copy_(k_new)
+            v_here.copy_(v_new)
 
     def read(self, runs: Sequence[Run]) -> tuple[Tensor, Tensor]:
         """Put the runs together. Shapes: k [1, Hkv, S, D]; v [1, Hkv, S, Dv]. Memory: a copy."""
@@ -78,7 +77,29 @@ class Arena:
         return torch.cat(ks, dim=2), torch.cat(vs, dim=2)
 
     def copy(self, source: Run, target: Run) -> None:
-        self.write((target,), *self.view(source))
+        self.write([[target]], *self.view(source))
+
+
+def alike(sequences: Sequence[Sequence[Run]]) -> list[slice]:
+    """Split a batch into groups that are viewed at once: neighbours of one run each, as long and as far apart.
+
+    A sequence of several runs is a group of its own.
+    """
+    groups, first = [], 0
+    for place in range(1, len(sequences) + 1):
+        if place == len(sequences) or not _continues(sequences, first, place):
+            groups.append(slice(first, place))
+            first = place
+    return groups
+
+
+def _continues(sequences: Sequence[Sequence[Run]], first: int, place: int) -> bool:
+    """Whether the sequence at `place` is as long and as far behind the one before it as the others since `first`."""
+    if any(len(runs) != 1 for runs in (sequences[first], sequences[place])):
+        return False
+    (a,), (b,), (before,), (here,) = sequences[first], sequences[first + 1], sequences[place - 1], sequences[place]
+    apart = b.start - a.start
+    return here.start - before.start == apart >= 0 and here.stop - here.start == a.stop - a.start
 
 
 def _every(t_1ksd: Tensor, count: int, first: Run, apart: int) -> Tensor:
@@ -101,7 +122,7 @@ class LRUEviction:
 
     def __init__(self, pager: Pager, arena: Arena) -> None:
         self._pager, self._arena = pager, arena
-        self._order: dict[int, None] = {}  # asked for longest ago first
+        self._order: OrderedDict[int, None] = OrderedDict()  # asked for longest ago first
         self._waiting: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
@@ -118,8 +139,7 @@ class LRUEviction:
         if sequence in self._waiting:
             self._readmit(sequence, keep)
         runs = self._pager.runs(sequence)
-        self._order.pop(sequence, None)
-        self._order[sequence] = None
+        self._asked_for(sequence)
         return runs
 
     def extend(self, sequence: int, count: int, *, keep: Collection[int] = ()) -> tuple[Run, ...]:
@@ -127,8 +147,7 @@ class LRUEviction:
         if sequence in self._waiting:
             self._readmit(sequence, keep)
         slots = self._extend(sequence, count, keep)
-        self._order.pop(sequence, None)
-        self._order[sequence] = None
+        self._asked_for(sequence)
         return slots
 
     def truncate(self, sequence: int, length: int) -> None:
@@ -153,9 +172,13 @@ class LRUEviction:
         self._order.pop(sequence, None)
         self._waiting.pop(sequence, None)
 
+    def _asked_for(self, sequence: int) -> None:
+        self._order[sequence] = None
+        self._order.move_to_end(sequence)
+
     def _readmit(self, sequence: int, keep: Collection[int]) -> None:
         k_1ksd, v_1kse = self._waiting[sequence]
-        self._arena.write(self._extend(sequence, k_1ksd.shape[2], keep), k_1ksd, v_1kse)
+        self._arena.write([self._extend(sequence, k_1ksd.shape[2], keep)], k_1ksd, v_1kse)
         del self._waiting[sequence]
 
     def _extend(self, sequence: int, count: int, keep: Collection[int]) -> tuple[Run, ...]:

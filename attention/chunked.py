@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from attention.errors import ShapeError
-from attention.functional import Kernel, both_masks, check_shapes, naive_attention, sdpa_attention
+from attention.functional import attend_fused, attend_materialised, both_masks, check_shapes
 from attention.masks import shared_masks
 
-Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+#: A chunk's q, k, v, its part of the mask, and its corner of the causal mask.
+Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor | None], Tensor]
 
 
 def chunked_attention(
@@ -39,9 +40,11 @@ def chunked_attention(
     Source: seed 002, `compute_with_memory_optimization()`; Rabe and Staats 2021, arXiv:2112.05682.
     """
     check_shapes("chunked_attention", q, k, v, attn_mask, dropout_p=dropout_p)
-    fused = q.shape[-1] == v.shape[-1] and dropout_p == 0.0
-    attend = _attend(sdpa_attention if fused else naive_attention, scale, dropout_p)
-    return _by_chunks("chunked_attention", attend, q, k, v, attn_mask, chunk, is_causal=is_causal)
+    if q.shape[-1] != v.shape[-1] or dropout_p > 0.0:
+        attend, dtype = _materialised(scale, dropout_p), q.dtype
+    else:
+        attend, dtype = _fused(scale), torch.bool
+    return _by_chunks("chunked_attention", attend, q, k, v, attn_mask, chunk, is_causal=is_causal, dtype=dtype)
 
 
 def checkpointed_attention(
@@ -63,18 +66,29 @@ def checkpointed_attention(
     Source: seed 002, `compute_with_checkpointing()`; Chen et al. 2016, arXiv:1604.06174.
     """
     check_shapes("checkpointed_attention", q, k, v, attn_mask, dropout_p=dropout_p)
-    attend = _attend(naive_attention, scale, dropout_p)
+    attend = _materialised(scale, dropout_p)
 
-    def again(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    def again(*chunk: Tensor | None) -> Tensor:
         # Only dropout draws numbers that the second time must be the same.
-        result: Tensor = checkpoint(attend, q, k, v, mask, use_reentrant=False, preserve_rng_state=dropout_p > 0.0)
+        result: Tensor = checkpoint(attend, *chunk, use_reentrant=False, preserve_rng_state=dropout_p > 0.0)
         return result
 
-    return _by_chunks("checkpointed_attention", again, q, k, v, attn_mask, chunk, is_causal=is_causal)
+    place = "checkpointed_attention"
+    return _by_chunks(place, again, q, k, v, attn_mask, chunk, is_causal=is_causal, dtype=q.dtype)
 
 
-def _attend(kernel: Kernel, scale: float | None, dropout_p: float) -> Attend:
-    return lambda q, k, v, mask: kernel(q, k, v, attn_mask=mask, scale=scale, dropout_p=dropout_p)
+def _fused(scale: float | None) -> Attend:
+    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, corner: Tensor | None) -> Tensor:
+        return attend_fused(q, k, v, mask if corner is None else both_masks(mask, corner), scale=scale)
+
+    return attend
+
+
+def _materialised(scale: float | None, dropout_p: float) -> Attend:
+    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, corner: Tensor | None) -> Tensor:
+        return attend_materialised(corner, q, k, v, mask, scale=scale, dropout_p=dropout_p)
+
+    return attend
 
 
 def _by_chunks(
@@ -87,6 +101,7 @@ def _by_chunks(
     chunk: int,
     *,
     is_causal: bool,
+    dtype: torch.dtype,
 ) -> Tensor:
     if chunk < 1:
         raise ShapeError(f"{place}: chunk={chunk}, wanted >= 1")
@@ -98,15 +113,11 @@ def _by_chunks(
         stop = min(start + chunk, L)
         seen = min(max(stop + S - L, 0), S) if is_causal else S
         mask = None if attn_mask is None else _of_chunk(attn_mask, start, stop, seen)
-        if is_causal and stop - start > 1:
-            mask = both_masks(mask, _diagonal(stop - start, seen, widest, S, q.device))
-        parts.append(attend(q[:, :, start:stop], k[:, :, :seen], v[:, :, :seen], mask))
+        corner = None
+        if is_causal and stop - start > 1:  # lower-right aligned, every chunk's is a corner of one [chunk, S]
+            corner = shared_masks.get(widest, S, device=q.device, dtype=dtype)[widest - stop + start :, S - seen :]
+        parts.append(attend(q[:, :, start:stop], k[:, :, :seen], v[:, :, :seen], mask, corner))
     return torch.cat(parts, dim=2) if parts else q.new_zeros(*q.shape[:3], v.shape[3])
-
-
-def _diagonal(length: int, seen: int, chunk: int, S: int, device: torch.device) -> Tensor:
-    """The lower-right aligned causal mask [length, seen] of a chunk: every chunk's is a corner of one [chunk, S]."""
-    return shared_masks.get(chunk, S, device=device, dtype=torch.bool)[chunk - length :, S - seen :]
 
 
 def _of_chunk(attn_mask: Tensor, start: int, stop: int, seen: int) -> Tensor:

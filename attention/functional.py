@@ -81,18 +81,35 @@ def masked_attention(
     Source: seed 000; `torch.baddbmm(mask, q, kᵀ, alpha=scale)`.
     """
     check_shapes("masked_attention", q, k, v, attn_mask, dropout_p=dropout_p)
+    mask_ls = shared_masks.get(q.shape[2], k.shape[2], device=q.device, dtype=q.dtype) if is_causal else None
+    return attend_materialised(mask_ls, q, k, v, attn_mask, scale=scale, dropout_p=dropout_p)
+
+
+def attend_materialised(
+    causal: Tensor | None,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attn_mask: Tensor | None = None,
+    *,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+) -> Tensor:
+    """Attend with all scores in memory, below the diagonal of a causal mask that is added in the scores' product.
+
+    Shapes: causal [L, S] of q's dtype (0 or -inf, lower-right aligned), or none; else as a kernel, Hkv = Hq, unchecked.
+    """
     B, H, L, D = q.shape
-    S = k.shape[-2]
+    S = k.shape[2]
     scale = D**-0.5 if scale is None else scale
     q_nld, k_nds = q.reshape(B * H, L, D), k.reshape(B * H, S, D).transpose(1, 2)
-    if is_causal:
-        mask_ls = shared_masks.get(L, S, device=q.device, dtype=q.dtype)
-        scores_bhls = torch.baddbmm(mask_ls, q_nld, k_nds, alpha=scale).view(B, H, L, S)
-    else:
+    if causal is None:
         scores_bhls = torch.bmm(q_nld, k_nds).mul_(scale).view(B, H, L, S)
+    else:
+        scores_bhls = torch.baddbmm(causal, q_nld, k_nds, alpha=scale).view(B, H, L, S)
     if attn_mask is not None:
         scores_bhls = add_mask(attn_mask, scores_bhls)
-    return _weigh(scores_bhls, v, dropout_p, may_be_dead=attn_mask is not None or (is_causal and L > S))
+    return _weigh(scores_bhls, v, dropout_p, may_be_dead=attn_mask is not None or (causal is not None and L > S))
 
 
 def sdpa_attention(
@@ -117,6 +134,20 @@ def sdpa_attention(
     Source: Dao et al. 2022, arXiv:2205.14135.
     """
     check_shapes("sdpa_attention", q, k, v, attn_mask, dropout_p=dropout_p, grouped=True)
+    return attend_fused(q, k, v, attn_mask, is_causal=is_causal, scale=scale, dropout_p=dropout_p)
+
+
+def attend_fused(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attn_mask: Tensor | None = None,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+) -> Tensor:
+    """As `sdpa_attention`, for those who have checked the shapes."""
     L, S = q.shape[-2], k.shape[-2]
     if is_causal and L != 1 and (L != S or attn_mask is not None):
         attn_mask = both_masks(attn_mask, shared_masks.get(L, S, device=q.device, dtype=torch.bool))

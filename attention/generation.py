@@ -4,12 +4,15 @@ Nothing is read back to the host: tokens stay on the device until the caller loo
 Axes: b batch, l positions, c channels, v vocabulary.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from attention.caches import KVCache
+from attention.clock import device_clock
 from attention.errors import ShapeError
 from attention.model import TransformerLM
 
@@ -38,6 +41,39 @@ def decode(model: TransformerLM, token: Tensor, caches: Sequence[KVCache]) -> Te
     if token.dim() != 1:
         raise ShapeError(f"decode: token {list(token.shape)}, wanted [B]")
     return prefill(model, token[:, None], caches)
+
+
+class Throughput(NamedTuple):
+    """Tokens a second, of all sequences together."""
+
+    prefill: float
+    decode: float
+
+
+@torch.no_grad()
+def measure_throughput(
+    model: TransformerLM, tokens: Tensor, new_tokens: int, make_cache: MakeCache, *, rounds: int = 5
+) -> Throughput:
+    """Time a prompt and the steps after it, `rounds` times from empty caches; the best round of each counts.
+
+    Shapes: tokens [B, L]. Memory: as `generate`.
+    Raises: ShapeError when new_tokens or rounds < 1, and as TransformerLM.
+    Source: seed 003, "throughput"; the clock is that of `attention.clock`.
+    """
+    if min(new_tokens, rounds) < 1:
+        raise ShapeError(f"measure_throughput: new_tokens={new_tokens}, rounds={rounds}, wanted >= 1")
+    clock = device_clock(tokens.device)
+    took_prompt = took_steps = math.inf
+    for _ in range(rounds):
+        caches = [make_cache() for _ in model.blocks]
+        began = clock()
+        token = prefill(model, tokens, caches).argmax(dim=-1)
+        held = clock()
+        for _ in range(new_tokens):
+            token = decode(model, token, caches).argmax(dim=-1)
+        ended = clock()
+        took_prompt, took_steps = min(took_prompt, held - began), min(took_steps, ended - held)
+    return Throughput(tokens.numel() / took_prompt, tokens.shape[0] * new_tokens / took_steps)
 
 
 @torch.no_grad()

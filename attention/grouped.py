@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attention.errors import ShapeError
-from attention.functional import check_shapes, sdpa_attention
+from attention.functional import attend_fused, check_shapes
 
 
 def repeated_kv_attention(
@@ -33,7 +33,7 @@ def repeated_kv_attention(
     check_shapes("repeated_kv_attention", q, k, v, attn_mask, dropout_p=dropout_p, grouped=True)
     group = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-    return sdpa_attention(q, k, v, attn_mask=attn_mask, is_causal=is_causal, scale=scale, dropout_p=dropout_p)
+    return attend_fused(q, k, v, attn_mask, is_causal=is_causal, scale=scale, dropout_p=dropout_p)
 
 
 def grouped_query_attention(
@@ -60,11 +60,11 @@ def grouped_query_attention(
     B, Hq, L, D = q.shape
     Hkv = k.shape[1]
     if L != 1 or Hq == Hkv:
-        return sdpa_attention(q, k, v, attn_mask=attn_mask, is_causal=is_causal, scale=scale, dropout_p=dropout_p)
+        return attend_fused(q, k, v, attn_mask, is_causal=is_causal, scale=scale, dropout_p=dropout_p)
     if attn_mask is not None and attn_mask.dim() > 2 and attn_mask.shape[-3] > 1:
         attn_mask = torch.unflatten(attn_mask, -3, (Hkv, Hq // Hkv)).squeeze(-2)
     q_bkgd = q.reshape(B, Hkv, Hq // Hkv, D)
-    out_bkge = sdpa_attention(q_bkgd, k, v, attn_mask=attn_mask, scale=scale, dropout_p=dropout_p)
+    out_bkge = attend_fused(q_bkgd, k, v, attn_mask, scale=scale, dropout_p=dropout_p)
     return out_bkge.reshape(B, Hq, 1, v.shape[3])
 
 

@@ -120,7 +120,8 @@ class Pager:
         if not 0 <= length <= table.length:
             raise ShapeError(f"Pager: truncate sequence {sequence} to {length}, wanted 0 to {table.length}")
         table.length = length
-        shared = [page for page in table.pages[self._needed(length) :] if self._references[page] > 1]
+        references = self._references
+        shared = [page for page in table.pages[self._needed(length) :] if references[page] > 1]
         for page in shared:
             self._references[page] -= 1
             table.pages.remove(page)

@@ -1,6 +1,6 @@
 """A cache of many sequences in one arena's pages: of any lengths, shared, set aside, brought back, saved.
 
-Sequences of one length at equal distances are attended to as a batch; others one by one, and where they lie in several
+Neighbours of one length at equal distances are attended to at once; others one by one, and where they lie in several
 runs a run at a time, merged. Nothing is gathered on the way.
 Axes: b batch, k key heads, g query heads of one key head, r rows (g by l), l queries, s keys, d width, e value width.
 """
@@ -9,16 +9,17 @@ import copy
 import pickle
 from collections.abc import Sequence
 from os import PathLike
-from typing import IO
+from typing import IO, Literal
 
 import torch
 from torch import Tensor
 
-from attention.arena import Arena, LRUEviction
+from attention.arena import Arena, LRUEviction, alike
 from attention.caches import check_queries
 from attention.errors import ShapeError
 from attention.functional import check_shapes
 from attention.grouped import attention_state, grouped_query_attention, merge_attention_states
+from attention.kernels.paged_decode import page_tables, paged_decode
 from attention.pager import Pager, Run
 
 File = str | PathLike[str] | IO[bytes]
@@ -28,13 +29,17 @@ Part = tuple[Tensor, Tensor]
 class PagedKVCache:
     """Sequences that join and leave, each of its own length, in the pages of one layer's arena.
 
+    One query of each sequence may go to the operator `paged_decode` instead (`decode="operator"`): one call whatever
+    lengths and runs there are, for which each step brings the page table to the device. It has no gradient.
+
     The batch is `sequences`, in that order. `select` makes another batch of the same memory; what is in no batch at
     hand may be evicted to the host when pages run out, and comes back when it is asked for.
 
     Memory: Hkv (D + Dv) numbers for each token there is room for: `max_length` for each sequence of the batch, or its
     own for each if there are several; to `page_size` tokens more a sequence. A sequence may take more room than its
     own, where others leave theirs.
-    Cost: a step writes B Hkv L (D + Dv) numbers and copies no others; it attends once, or once a sequence and run.
+    Cost: a step writes B Hkv L (D + Dv) numbers and copies no others; it attends once for neighbours that are alike
+    (`arena.alike`), and once for each run of a sequence that lies in several.
     Raises: CacheFull when the batch alone needs more pages than there are, and then holds what it held; ShapeError for
     what does not fit, or a sequence that was released.
     Source: seed 003's CachedAttention; Kwon et al. 2023, arXiv:2309.06180.
@@ -49,9 +54,12 @@ class PagedKVCache:
         value_dim: int | None = None,
         *,
         page_size: int = 16,
+        decode: Literal["views", "operator"] = "views",
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
+        if decode not in ("views", "operator"):
+            raise ShapeError(f"PagedKVCache: decode={decode!r}, wanted views or operator")
         lengths = [max_length] * batch if isinstance(max_length, int) else list(max_length)
         if len(lengths) != batch or min(lengths, default=0) < 1 or page_size < 1:
             met = f"batch={batch}, max_length={max_length}, page_size={page_size}"
@@ -60,6 +68,7 @@ class PagedKVCache:
         self.arena = Arena(kv_heads, pages * page_size, key_dim, value_dim, dtype=dtype, device=device)
         self.pager = Pager(pages, page_size)
         self.eviction = LRUEviction(self.pager, self.arena)
+        self.decode = decode
         self._sequences = [self.pager.add(room=length) for length in lengths]
 
     @property
@@ -94,13 +103,13 @@ class PagedKVCache:
             for sequence in slots:
                 self.pager.truncate(sequence, self.pager.length(sequence) - k.shape[2])
             raise
-        together = self.arena.view_batch([*slots.values()])
-        if together is not None:
-            together[0].copy_(k)
-            together[1].copy_(v)
+        new = [*slots.values()]
+        groups = alike(new)
+        if len(groups) == 1:
+            self.arena.write(new, k, v)
         else:
-            for runs, k_1kld, v_1kle in zip(slots.values(), _each(k), _each(v), strict=True):
-                self.arena.write(runs, k_1kld, v_1kle)
+            for group in groups:
+                self.arena.write(new[group], k[group], v[group])
 
     def attend(self, q: Tensor, *, scale: float | None = None) -> Tensor:
         """As the protocol. Memory: the result, of sequences out of step twice; and one for each run of several."""
@@ -109,15 +118,14 @@ class PagedKVCache:
         if not self._sequences:
             return q.new_zeros(*q.shape[:3], self.arena.v.shape[3])
         runs = [self._runs(sequence) for sequence in self._sequences]
-        together = self.arena.view_batch(runs)
-        if together is not None:
-            check_queries("PagedKVCache", q, together[0].shape[2])
-            return grouped_query_attention(q, *together, is_causal=True, scale=scale)
-        outs = [
-            attend_in_parts(q_1hld, [self.arena.view(run) for run in its_runs], scale=scale)
-            for its_runs, q_1hld in zip(runs, _each(q), strict=True)
-        ]
-        return outs[0] if len(outs) == 1 else torch.cat(outs)
+        if self.decode == "operator" and q.shape[2] == 1:
+            table, lengths = page_tables(self.pager, self._sequences, device=q.device)
+            arena, page_size = (self.arena.k[0], self.arena.v[0]), self.pager.page_size
+            return paged_decode(q[:, :, 0], *arena, table, lengths, page_size=page_size, scale=scale)[:, :, None]
+        groups = alike(runs)
+        if len(groups) == 1:
+            return attend_in_parts(q, self.arena.views(runs), scale=scale)
+        return torch.cat([attend_in_parts(q[g], self.arena.views(runs[g]), scale=scale) for g in groups])
 
     def gather(self) -> Part:
         """Raises: ShapeError when the sequences' lengths differ: `select` one."""
@@ -215,7 +223,7 @@ def attend_in_parts(q: Tensor, parts: Sequence[Part], *, scale: float | None = N
     """
     if not parts:
         raise ShapeError("attend_in_parts: no part, wanted at least one")
-    held = sum(k.shape[2] for k, _ in parts)
+    held = parts[0][0].shape[2] if len(parts) == 1 else sum(k.shape[2] for k, _ in parts)
     check_queries("attend_in_parts", q, held)
     if len(parts) == 1:
         return grouped_query_attention(q, *parts[0], is_causal=True, scale=scale)
@@ -256,11 +264,6 @@ def _causal_state(q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> tuple
     out_bkgle = out_nkle.reshape(B, group, Hkv, L, -1).transpose(1, 2)
     weight_bkgl = weight_nkl.reshape(B, group, Hkv, L).transpose(1, 2)
     return out_bkgle.flatten(2, 3), weight_bkgl.flatten(2, 3)
-
-
-def _each(t: Tensor) -> Sequence[Tensor]:
-    """The batch, one by one."""
-    return torch.split(t, 1)[: t.shape[0]]
 
 
 def _saved(file: File) -> Part:

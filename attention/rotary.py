@@ -41,12 +41,14 @@ def apply_rotary_complex(x: Tensor, turns: Tensor) -> Tensor:
     Source: Su et al. 2021, arXiv:2104.09864, equation 12; the complex view is llama's.
     """
     _check("apply_rotary_complex", x, turns, is_complex=True)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    narrow = x.dtype not in (torch.float32, torch.float64)
+    wide = x.float() if narrow else x
     # A view of a fused projection may start or step on an odd number, where no complex one can lie.
-    if wide.stride(-1) != 1 or any(n % 2 for n in (wide.storage_offset(), *wide.stride()[:-1])):
+    if wide.storage_offset() % 2 or not (wide.is_contiguous() or _steps_by_pairs(wide)):
         wide = wide.clone(memory_format=torch.contiguous_format)
     x_lp = torch.view_as_complex(torch.unflatten(wide, -1, (-1, 2)))
-    return torch.view_as_real(x_lp * turns).flatten(-2).to(x.dtype)
+    out = torch.view_as_real(x_lp * turns).flatten(-2)
+    return out.to(x.dtype) if narrow else out
 
 
 class RotaryEmbedding(nn.Module):
@@ -98,7 +100,7 @@ class RotaryEmbedding(nn.Module):
                 raise ShapeError(f"RotaryEmbedding: {met}, wanted them within max_length={self.max_length}")
             if self.form == "recomputed":
                 return self._turns(torch.arange(positions, positions + length, device=self.turns.device))
-            return self.turns[positions : positions + length]
+            return self.turns.narrow(0, positions, length)
         whole = positions.dtype in (torch.int32, torch.int64)
         if positions.dim() not in (1, 2) or not whole or positions.device != self.turns.device:
             met = f"positions {list(positions.shape)} {positions.dtype} on {positions.device}"
@@ -133,15 +135,21 @@ class RotaryEmbedding(nn.Module):
         return self
 
 
+def _steps_by_pairs(x: Tensor) -> bool:
+    return x.stride(-1) == 1 and not any(step % 2 for step in x.stride()[:-1])
+
+
 def _check(place: str, x: Tensor, *tables: Tensor, is_complex: bool) -> None:
+    sizes = x.shape
     for table in tables:
+        its = table.shape
         if not (
-            x.dim() >= table.dim() >= 2
-            and table.shape[-1] * 2 == x.shape[-1] > 0
-            and table.shape[-2] == x.shape[-2]
-            and all(n in (1, met) for n, met in zip(table.shape[-3::-1], x.shape[-3::-1], strict=False))
+            len(sizes) >= len(its) >= 2
+            and its[-1] * 2 == sizes[-1] > 0
+            and its[-2] == sizes[-2]
+            and (len(its) == 2 or all(n in (1, met) for n, met in zip(its[-3::-1], sizes[-3::-1], strict=False)))
         ):
-            met = f"x {list(x.shape)}, table {list(table.shape)}"
+            met = f"x {list(sizes)}, table {list(its)}"
             raise ShapeError(f"{place}: met {met}, wanted x [..., L, D] with an even D, and tables [..., L, D/2]")
         kind = table.is_complex() if is_complex else table.is_floating_point()
         if not (kind and x.is_floating_point() and x.device == table.device):

@@ -1,12 +1,12 @@
 """Where the time of a training step goes: what a faster attention can be worth at most (Amdahl's law, seed 000)."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from attention.clock import device_clock
 from attention.errors import Unsupported
 from attention.model import TransformerLM
 from attention.training.language import train_step
@@ -20,15 +20,15 @@ def step_shares(
 ) -> dict[str, float]:
     """Take one `train_step` and tell the seconds of each of PARTS; together they are the whole step.
 
-    On a CPU these are seconds of this thread: with torch.set_num_threads(1) it does all the work. Elsewhere the device
-    is waited for at each border, which makes the sum more than an undisturbed step takes. Warm up by a step before.
+    On one CPU thread these are its own seconds, else the wall's. A device is waited for at each border, which makes the
+    sum more than an undisturbed step takes. Warm up by a step before.
 
     Raises: Unsupported when the model is not a TransformerLM (a compiled one has no borders); others as `train_step`.
     Source: seed 000, "full train step".
     """
     if not isinstance(model, TransformerLM):
         raise Unsupported(f"step_shares: {type(model).__name__}, wanted a TransformerLM: its blocks' parts are timed")
-    clock = _clock(tokens.device)
+    clock = device_clock(tokens.device)
     began: dict[str, float] = {}
     spent: defaultdict[str, float] = defaultdict(float)
 
@@ -58,14 +58,3 @@ def step_shares(
     spent["other"] = spent["forward"] - spent["attention"] - spent["feed_forward"]
     spent["backward"] = spent["step"] - spent["forward"] - spent["optimizer"]
     return {part: spent[part] for part in PARTS}
-
-
-def _clock(device: torch.device) -> Callable[[], float]:
-    if device.type == "cpu":
-        return time.thread_time
-
-    def synchronised() -> float:
-        torch.get_device_module(device).synchronize()
-        return time.perf_counter()
-
-    return synchronised

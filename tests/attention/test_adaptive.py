@@ -127,7 +127,7 @@ def test_what_is_measured_is_a_step_of_each_cache_at_each_length(monkeypatch) ->
 
         return counted
 
-    monkeypatch.setattr(module, "_clock", lambda device: lambda: now)
+    monkeypatch.setattr(module, "device_clock", lambda device: lambda: now)
     monkeypatch.setattr(ConcatKVCache, "append", ticking(ConcatKVCache.append, lambda cache: cache.seq_len))
     monkeypatch.setattr(StaticKVCache, "append", ticking(StaticKVCache.append, lambda cache: 50))
     monkeypatch.setattr(GrowingKVCache, "append", ticking(GrowingKVCache.append, lambda cache: 500))

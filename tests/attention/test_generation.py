@@ -17,6 +17,7 @@ from attention import (
     Unsupported,
     decode,
     generate,
+    measure_throughput,
     prefill,
 )
 from attention.generation import MakeCache
@@ -40,6 +41,29 @@ def model() -> TransformerLM:
 @pytest.fixture(scope="module")
 def prompt() -> Tensor:
     return torch.randint(11, (BATCH, 7), generator=torch.Generator().manual_seed(1))
+
+
+def test_throughput_counts_the_tokens_of_all_sequences_over_the_best_round(
+    model: TransformerLM, prompt: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that moves a second a look, in the second round half a second."""
+    seconds = iter([0.0, 1.0, 3.0, 3.0, 3.5, 4.5])
+    monkeypatch.setattr("attention.generation.device_clock", lambda device: lambda: next(seconds))
+    held: list[ConcatKVCache] = []
+
+    def make() -> ConcatKVCache:
+        held.append(ConcatKVCache())
+        return held[-1]
+
+    told = measure_throughput(model, prompt, 5, make, rounds=2)
+    assert told == (BATCH * 7 / 0.5, BATCH * 5 / 1.0)
+    assert [cache.seq_len for cache in held] == [12] * 4
+    assert list(seconds) == []
+
+
+def test_throughput_of_nothing_is_named(model: TransformerLM, prompt: Tensor) -> None:
+    with pytest.raises(ShapeError, match="new_tokens=0"):
+        measure_throughput(model, prompt, 0, ConcatKVCache)
 
 
 @pytest.mark.parametrize("name", CACHES)

@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention import CacheFull, ShapeError
+from attention.arena import Arena, alike
 from attention.functional import naive_attention
+from attention.pager import Run
 from attention.paging import PagedKVCache, attend_in_parts
 
 HEADS, KV_HEADS, WIDTH, VALUES = 6, 2, 8, 8
@@ -125,6 +127,60 @@ def test_sequences_in_step_are_one_call_without_a_copy() -> None:
     assert torch.allclose(out.double(), whole(q, k, v), atol=1e-6)
     assert same(list(cache.gather()), [k, v])
     assert torch.equal(cache.select(*reversed(cache.sequences)).attend(q.flip(0)).flip(0), out)
+
+
+def test_neighbours_of_one_length_are_one_call_beside_another_of_their_own() -> None:
+    cache, lengths = PagedKVCache(4, KV_HEADS, [9, 9, 9, 30], WIDTH, page_size=4), (8, 8, 8, 21)
+    new = [kv(length, seed=place) for place, length in enumerate(lengths)]
+    for sequence, tokens in zip(cache.sequences, new, strict=True):
+        cache.select(sequence).append(*tokens)
+    k, v = kv(1, seed=9, batch=4)
+    q = normal(4, HEADS, 1, WIDTH)
+    with Log() as log:
+        cache.append(k, v)
+        out = cache.attend(q)
+    assert sum("scaled_dot_product" in name for name in log.names) == 2
+    for place, (own_k, own_v) in enumerate(new):
+        both = torch.cat((own_k, k[place : place + 1]), dim=2), torch.cat((own_v, v[place : place + 1]), dim=2)
+        assert same(held(cache, cache.sequences[place]), both)
+        assert torch.allclose(out[place].double(), whole(q[place : place + 1], *both)[0], atol=1e-6)
+
+
+RUN = st.builds(lambda start, length: Run(start, start + length), st.integers(0, 9), st.integers(1, 2))
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.lists(st.lists(RUN, max_size=2), max_size=7))
+def test_groups_cover_the_batch_in_order_and_each_is_one_view(sequences: list[list[Run]]) -> None:
+    arena = Arena(1, 12, 1)
+    arena.k[0, 0, :, 0] = torch.arange(12)
+    groups = alike(sequences)
+    assert [place for group in groups for place in range(*group.indices(len(sequences)))] == [*range(len(sequences))]
+    for group in groups:
+        slots = [[slot for run in runs for slot in range(*run)] for runs in sequences[group]]
+        views = arena.views(sequences[group])
+        found = torch.cat([k[:, 0, :, 0] for k, _ in views], dim=1).tolist() if views else [[]]
+        assert found == slots
+
+
+def test_the_operator_answers_as_the_views_do_and_is_called_once() -> None:
+    torch.manual_seed(0)
+    caches = {
+        form: PagedKVCache(3, KV_HEADS, [20, 5, 40], WIDTH, page_size=4, decode=form) for form in ("views", "operator")
+    }
+    q, many = normal(3, HEADS, 1, WIDTH), normal(3, HEADS, 2, WIDTH)
+    outs = {}
+    for form, cache in caches.items():
+        for sequence, length in zip(cache.sequences, (11, 2, 33), strict=True):
+            cache.select(sequence).append(*kv(length, seed=sequence))
+        cache.evict(cache.sequences[2])
+        with Log() as log:
+            outs[form] = cache.attend(q), cache.attend(many)
+        assert log.names.count("paged_decode") == (form == "operator")
+    for mine, plain in zip(outs["operator"], outs["views"], strict=True):
+        assert torch.allclose(mine, plain, atol=1e-6)
+    with pytest.raises(ShapeError, match="decode='tables', wanted views or operator"):
+        PagedKVCache(1, 1, 8, WIDTH, decode="tables")
 
 
 def test_what_lies_in_other_pages_is_not_seen() -> None:

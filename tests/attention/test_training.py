@@ -127,7 +127,7 @@ def test_the_shares_of_a_step_are_parts_of_that_step() -> None:
 def test_each_share_is_the_time_of_its_part(monkeypatch) -> None:
     """On a clock that moves on by what each part is said to take, and by nothing else."""
     now = [0.0]
-    monkeypatch.setattr("attention.training.shares._clock", lambda _device: lambda: now[0])
+    monkeypatch.setattr("attention.training.shares.device_clock", lambda _device: lambda: now[0])
 
     def takes(seconds: float):
         return lambda *_: now.append(now.pop() + seconds)
