@@ -67,7 +67,8 @@ class Arena:
             held[0][1].copy_(v)
             return
         lengths = [part.shape[2] for part, _ in held]
-        for (k_here, v_here), k_new, v_new in zip(held, k.split(lengths, dim=2), v.split(lengths, dim=2), strict=True):
+        parts = zip(held, torch.split(k, lengths, dim=2), torch.split(v, lengths, dim=2), strict=True)
+        for (k_here, v_here), k_new, v_new in parts:
             k_here.copy_(k_new)
             v_here.copy_(v_new)
 
