@@ -256,6 +256,7 @@ class Fact:
     backend: str = ""  #: what SDPA really took: "flash", "math"
     device_state: Json = field(default_factory=dict)
     imported_from: str = ""
+    reason: str = ""  #: why it gave no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,9 @@ class RunReport:
     canary: Json = field(default_factory=dict)  #: seconds of the runner's own arithmetic and memory read, twice
     suite_revision: str = ""
     messages: tuple[str, ...] = ()  #: what the runner has to say of the run, and what of it could not be read
-    origin: str = ""  #: "" = ingested (one run per machine, env_name, commit); "job:7" = measured by that job
+    #: "" = ingested (one run per machine, env_name, commit); "machine:box" = ingested into a pool, from that machine;
+    #: "bundle:..." and "run:..." = by content, from a bundle or a command; "job:7" = measured by that job
+    origin: str = ""
     job: int | None = None
     attempt: int | None = None
 

@@ -17,7 +17,16 @@ from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
@@ -55,6 +64,14 @@ def _is_a_zone(value: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{value!r} is no time zone; wanted a name like UTC or Europe/Berlin") from None
     return value
+
+
+def _fits(pattern: str, name: str) -> None:
+    """Whether the parentheses that a name takes its parts from are in the pattern."""
+    try:
+        re.sub(pattern, name, "")
+    except (re.error, IndexError) as error:
+        raise ValueError(f"{name!r} cannot be filled from {pattern!r}: {error}") from None
 
 
 Pattern = Annotated[str, AfterValidator(_compiles)]
@@ -96,6 +113,41 @@ class DetectSection(Section):
     ] = {}  #: regex over `name(params)` -> its own minimum effect
 
 
+class RenameRule(Section):
+    """Keeps a benchmark whose whole name matches under another name, or every version of it under one."""
+
+    match: Pattern
+    to: str = ""  #: may say \\1 for what the first parentheses of `match` found; empty: the name stays
+    version: str | None = None  #: None: the version stays
+
+    @model_validator(mode="after")
+    def _is_filled(self) -> Self:
+        _fits(self.match, self.to)
+        return self
+
+
+class IngestSection(Section):
+    """Under which names others' results are kept. A pattern matches the whole name; the first that does counts."""
+
+    pools: dict[Pattern, str] = {}  #: machine -> the name of machines that are alike, or of the one that replaced it
+    environments: dict[Pattern, str] = {}  #: environment -> what it is called after the machine's name; "" = not at all
+    rename: list[RenameRule] = []
+
+    @field_validator("pools", "environments")
+    @classmethod
+    def _are_filled(cls, value: dict[str, str]) -> dict[str, str]:
+        for pattern, name in value.items():
+            _fits(pattern, name)
+        return value
+
+    @field_validator("pools")
+    @classmethod
+    def _are_named(cls, value: dict[str, str]) -> dict[str, str]:
+        if not all(value.values()):
+            raise ValueError("a pool has no name")
+        return value
+
+
 class GuardsSection(Section):
     command: list[str] = []  #: started in the suite's worktree; empty: this project has no guards
     timeout: float = 900.0
@@ -123,7 +175,12 @@ class NightSection(Section):
     budget_minutes: float = Field(120.0, gt=0)
 
 
+#: The channel that is always there.
+LOG_FILE = "log-file"
+
+
 class NotifySection(Section):
+    channels: list[str] = []  #: who is told: names of targets, or "log-file"; empty: all of them
     log_file: Path = Path("alerts.log")  #: under PERFSVC_HOME, where it is not absolute
     threshold: float = Field(1.0, ge=1)  #: tell only of changes at least this many times worse
 
@@ -149,9 +206,11 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     api_port: int = Field(8642, ge=1, le=65535)
     dashboard_port: int = Field(8643, ge=1, le=65535)
+    targets: dict[str, SecretStr] = {}  #: where alerts are told: a name -> an address of Apprise's, or webhook+https://
 
     project: ProjectSection = ProjectSection()
     metrics: list[MetricRule] = []
+    ingest: IngestSection = IngestSection()
     detect: DetectSection = DetectSection()
     guards: GuardsSection = GuardsSection()
     environment: EnvironmentSection = EnvironmentSection()
@@ -161,6 +220,13 @@ class Settings(BaseSettings):
     dashboard: DashboardSection = DashboardSection()
 
     folder: Path | None = None  #: where perfsvc.toml was looked for; not a setting of its own
+
+    @field_validator("targets")
+    @classmethod
+    def _leave_the_log_its_name(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if LOG_FILE in value:
+            raise ValueError(f"{LOG_FILE} is the log's name; wanted another")
+        return value
 
     @classmethod
     def load(cls, folder: Path | None = None, **given: Any) -> Self:
@@ -204,6 +270,11 @@ class Settings(BaseSettings):
     @property
     def dashboard_address(self) -> str:
         return f"http://{self.host}:{self.dashboard_port}"
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of those who are told."""
+        return self.notify.channels or [LOG_FILE, *self.targets]
 
     @property
     def alert_log(self) -> Path:

@@ -63,6 +63,17 @@ def test_the_environment_wins_over_a_secret_file(tmp_path: Path, monkeypatch: py
         ("[[metrics]]\nmatch = 'x'\ndirection = 'down'", r"metrics.0.direction: Input should be 'lower', 'higher' or"),
         ("[detect.minimum_effects]\n'(' = 0.1", r"is no regular expression"),
         ("[detect.minimum_effects]\n'time' = 0", r"Input should be greater than 0"),
+        ("[ingest.pools]\n'(' = 'x'", r"perfsvc.toml: ingest.pools.*: .*'\(' is no regular expression"),
+        (
+            "[ingest.pools]\n'a' = '\\2'",
+            r"perfsvc.toml: ingest.pools: .*cannot be filled from 'a': invalid group reference",
+        ),
+        ("[ingest.pools]\n'a' = ''", r"perfsvc.toml: ingest.pools: .*a pool has no name"),
+        (
+            "[ingest.environments]\n'a' = '\\g<x>'",
+            r"ingest.environments: .*cannot be filled from 'a': unknown group name",
+        ),
+        ("[[ingest.rename]]\nto = 'b'", r"perfsvc.toml: ingest.rename.0.match: Field required"),
         ("[night]\ntimezone = 'Mars'", r"night.timezone: .*'Mars' is no time zone; wanted a name like UTC"),
         ("database_url = 'sqlite:///x'", r"database_url belongs to the machine.*: set PERFSVC_DATABASE_URL"),
         ("home = '/x'", r"home belongs to the machine.*: set PERFSVC_HOME"),
@@ -129,6 +140,16 @@ def test_the_first_rule_that_matches_says_what_a_number_counts(tmp_path: Path) -
 def test_a_series_may_have_its_own_minimum_effect(tmp_path: Path) -> None:
     settings = Settings.load(written(tmp_path, "[detect.minimum_effects]\n'noisy' = 0.2\n"))
     assert (settings.minimum_effect("time_noisy(1)"), settings.minimum_effect("time_calm")) == (0.2, 0.01)
+
+
+def test_rules_for_names_come_from_the_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.load(
+        written(tmp_path, "[ingest.environments]\n'.*' = ''\n[[ingest.rename]]\nmatch = 'a'\nto = 'b'\n")
+    )
+    assert settings.ingest.environments == {".*": ""}
+    assert (settings.ingest.rename[0].match, settings.ingest.rename[0].to) == ("a", "b")
+    monkeypatch.setenv("PERFSVC_INGEST__POOLS", '{"fv-.*": "hosted"}')
+    assert Settings.load().ingest.pools == {"fv-.*": "hosted"}
 
 
 @pytest.mark.parametrize(("log", "lies"), [("mine.log", "/home/mine.log"), ("/var/mine.log", "/var/mine.log")])

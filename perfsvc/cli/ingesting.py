@@ -1,44 +1,31 @@
-"""Commands for results that are there already: ingest and process."""
+"""Commands for results that come from elsewhere, or go there: ingest, run, export; and process, which judges them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
-from perfsvc import formats, git, pipeline, units
-from perfsvc.cli import context
+from perfsvc import formats, pipeline, units
+from perfsvc.cli import context, exporting, incoming, running, sources
 from perfsvc.cli.context import ProjectOption
-from perfsvc.cli.output import FOUND, MISUSED, note, notes, print_lines, tell_alerts
-from perfsvc.errors import GitError, NotFound, ResultFormatError, RunnerError
+from perfsvc.cli.output import FOUND, MISUSED, notes, print_lines, tell_alerts
+from perfsvc.errors import NotFound, ResultFormatError
 from perfsvc.model import Complaint, RunReport
-from perfsvc.runner import asv_conf
-from perfsvc.settings import Settings, project_folder
 from perfsvc.store import Store, queries, writes
-
-COMPLAINTS_SHOWN = 10
-
-#: Folders that every project has: they name none.
-NAMELESS = frozenset({"results", ".asv", "asv", "benchmarks", "asv_bench", "bundles", ""})
 
 
 def register(app: typer.Typer) -> None:
-    for command in (ingest, process):
+    for command in (ingest, running.run, exporting.export, process):
         app.command()(command)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Whose results they are. `root`: the repository that tells the order of commits, if it is at hand."""
-
-    name: str
-    root: Path | None
-    settings: Settings
 
 
 def ingest(
@@ -49,45 +36,42 @@ def ingest(
         Path | None, typer.Option("--repository", help="The project's git repository; it tells the order of commits.")
     ] = None,
     format_: Annotated[str, typer.Option("--format", help="auto, or a format's name.")] = "auto",
+    machine: Annotated[str, typer.Option("--machine", help="Of files that do not say it: where it was measured.")] = "",
+    commit: Annotated[str, typer.Option("--commit", help="Of files that do not say it: what was measured.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be kept; keep nothing.")] = False,
 ) -> None:
     """Bring in results that others measured. Adding them twice changes nothing. `perfsvc process` judges them.
 
     What cannot be read is told, and the rest goes in. Exit 2 when nothing could be read.
     """
-    source = _source(paths[0], project, repository)
+    if commit and repository is None:
+        repository = Path.cwd()
+    source = sources.of_results(paths[0], project, repository)
+    run = formats.RunIdentity(
+        machine, commit=sources.find_commit(repository, commit) if repository and commit else None
+    )
+    told = {path: formats.detect_format(path, format_) for path in paths}  # raises before anything is kept
+    for path, name in told.items():
+        if run != formats.UNTOLD and name in formats.SELF_TOLD:
+            raise ResultFormatError(f"{path}: says itself where and of what it is; drop --machine and --commit")
+    read = partial(formats.read, run=run, naming=source.naming)
     if dry_run:
-        _dry_run(paths, format_, source.name)
+        known = incoming.Known.by_name(source)
+        _dry_run(source, chain.from_iterable(read(path, name, known=known) for path, name in told.items()), known)
         return
-    if format_ == "auto":
-        for path in paths:
-            formats.detect_format(path)  # raises for what is no results, before anything is kept
     with context.opened(source.settings, create=True) as store:
-        project_id = _keep_project(store, source, branch or source.settings.project.branch, asked=bool(branch))
-        total = _bring_in(store, project_id, paths, format_, source.settings)
-    _tell_complaints(total.complaints)
-    had = f"{total.unchanged} were there already"
-    print_lines([f"{source.name}: {units.count(total.new, 'new run')}, {had}"])
-    if total.complaints and not total.new and not total.unchanged:
-        raise typer.Exit(MISUSED)
-    if total.new:
-        print_lines([f"next: perfsvc process --project {source.name}"])
+        project_id = sources.keep_project(store, source, branch)
+        known, renamed = incoming.Known.of(store, project_id), incoming.Renamed()
 
+        def reports() -> Iterator[RunReport | Complaint]:
+            for path, name in told.items():
+                found = read(path, name, known=known)
+                yield from renamed.watched(found) if name in formats.FOREIGN else found
 
-def _bring_in(
-    store: Store, project_id: int, paths: Sequence[Path], format_: str, settings: Settings
-) -> pipeline.Ingested:
-    with store.reading() as tx:
-        known = _Known(writes.runs.known_hashes(tx, project_id))
-    total = pipeline.Ingested()
-    for path in paths:
-        reports = (_own(store, each) for each in formats.read(path, format_, known=known))
-        result = pipeline.ingest(store, project_id, _counted(reports), settings, datetime.now(UTC))
-        total.new += result.new
-        total.unchanged += result.unchanged
-        total.complaints += result.complaints
-    total.unchanged += known.count
-    return total
+        mine = (_own(store, each) for each in incoming.counted(reports()))
+        total = pipeline.ingest(store, project_id, mine, source.settings, datetime.now(UTC))
+        renamed.leave_out(store, project_id)
+    incoming.tell_ingested(source, total, known.count)
 
 
 def _own(store: Store, report: RunReport | Complaint) -> RunReport | Complaint:
@@ -103,128 +87,41 @@ def _own(store: Store, report: RunReport | Complaint) -> RunReport | Complaint:
     return replace(report, job=None, attempt=None, origin=f"bundle:{report.content_hash[:12]}")
 
 
-class _Known:
-    """Tells which content is kept already, and counts how often it was asked and knew."""
+@dataclass(slots=True)
+class _Would:
+    """What would be kept of one machine."""
 
-    def __init__(self, hashes: set[str]) -> None:
-        self._hashes = hashes
-        self.count = 0
+    runs: int = 0
+    values: int = 0
+    skips: int = 0
+    benchmarks: set[str] = field(default_factory=set)
 
-    def __call__(self, content_hash: str) -> bool:
-        there = content_hash in self._hashes
-        self.count += there
-        return there
+    def add(self, report: RunReport) -> None:
+        self.runs += 1
+        self.values += len(report.measurements)
+        self.skips += len(report.skips)
+        self.benchmarks |= {benchmark.name for benchmark in report.benchmarks}
 
-
-def _source(path: Path, project: str, repository: Path | None) -> _Source:
-    """What is known of the results' project: from their bundle, or from the asv.conf.json whose results they are."""
-    folder = _own_folder(path)
-    root = git.repository_root(repository) if repository is not None else None
-    if root is None and folder is not None:
-        root = _repository_beside(folder)
-    if folder is None and root is not None:
-        folder = project_folder(root)
-    name = project or _bundle_project(path) or _suite_project(folder) or _folder_name(path)
-    return _Source(name, root, Settings.load(folder))
+    def __str__(self) -> str:
+        held = units.count(self.values, "value"), units.count(len(self.benchmarks), "benchmark")
+        return f"{units.count(self.runs, 'run')} with {held[0]} of {held[1]}, {units.count(self.skips, 'skip')}"
 
 
-def _own_folder(path: Path) -> Path | None:
-    """The project's folder whose results these are, as its asv.conf.json says; not just any folder above them."""
-    place = path.resolve()
-    folder = project_folder(place if place.is_dir() else place.parent)
-    if folder is None:
-        return None
-    try:
-        results = (folder / str(asv_conf.load(folder).get("results_dir", "results"))).resolve()
-    except RunnerError as error:
-        note(f"note: {error}")
-        return None
-    return folder if place.is_relative_to(results) or results.is_relative_to(place) else None
-
-
-def _repository_beside(folder: Path) -> Path | None:
-    try:
-        local = folder / str(asv_conf.load(folder).get("repo", ""))
-        return git.repository_root(local) if local.is_dir() else None
-    except (RunnerError, GitError):
-        return None
-
-
-def _bundle_project(path: Path) -> str:
-    try:
-        return formats.read_manifest(path).project if (path / "bundle.json").is_file() else ""
-    except ResultFormatError:
-        return ""
-
-
-def _suite_project(folder: Path | None) -> str:
-    try:
-        return str(asv_conf.load(folder).get("project") or "") if folder is not None else ""
-    except RunnerError:
-        return ""
-
-
-def _folder_name(path: Path) -> str:
-    place = path.resolve()
-    names = (each.name for each in (place, *place.parents) if not each.is_file())
-    return next((name for name in names if name.lower() not in NAMELESS), "project")
-
-
-def _keep_project(store: Store, source: _Source, branch: str, *, asked: bool) -> int:
-    """The project's row, with the order of its commits where git can tell it.
-
-    Raises: GitError naming the branches there are, when the branch is none and the choice is not plain.
-    """
-    line = []
-    if source.root is None:
-        note("note: no repository at hand: commits are ordered by date; --repository PATH names it")
-    else:
-        only = git.branches(source.root)
-        if branch not in only and not asked and len(only) == 1:
-            branch = only[0]
-        line = git.first_parent_line(source.root, branch)
-    with store.writing() as tx:
-        repository = str(source.root) if source.root else ""
-        project_id = writes.catalog.keep_project(
-            tx, source.name, now=datetime.now(UTC), repository=repository, branch=branch
-        )
-        writes.catalog.keep_line(tx, project_id, [c for c in line if c.position is not None])
-    return project_id
-
-
-def _counted(reports: Iterable[RunReport | Complaint]) -> Iterator[RunReport | Complaint]:
-    """The same, with a count on a terminal."""
-    columns = (TextColumn("reading"), TextColumn("{task.completed} runs"), TimeElapsedColumn())
-    with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
-        task = progress.add_task("reading", total=None)
-        for report in reports:
-            progress.advance(task)
-            yield report
-
-
-def _dry_run(paths: Sequence[Path], format_: str, name: str) -> None:
+def _dry_run(source: sources.Source, reports: formats.Reports, known: incoming.Known) -> None:
     complaints: list[Complaint] = []
-    runs = values = skips = 0
-    machines: set[str] = set()
-    for path in paths:
-        for report in _counted(formats.read(path, format_)):
-            if isinstance(report, Complaint):
-                complaints.append(report)
-                continue
-            runs, values, skips = runs + 1, values + len(report.measurements), skips + len(report.skips)
-            machines.add(report.machine)
-    _tell_complaints(complaints)
-    kept = f"{units.count(runs, 'run')} with {units.count(values, 'value')} and {units.count(skips, 'skip')}"
-    print_lines([f"{name}: would keep {kept} from {', '.join(sorted(machines)) or 'no machine'}; nothing was kept"])
-    if complaints and not runs:
+    machines: dict[str, _Would] = defaultdict(_Would)
+    for each in incoming.counted(reports):
+        if isinstance(each, Complaint):
+            complaints.append(each)
+        else:
+            machines[each.machine].add(each)
+    incoming.tell_complaints(complaints)
+    print_lines(f"{source.name}: {machine}: {would}" for machine, would in sorted(machines.items()))
+    runs = sum(would.runs for would in machines.values())
+    there = f"{known.count} are there already; nothing was kept"
+    print_lines([f"{source.name}: would keep {units.count(runs, 'run')}, {there}"])
+    if complaints and not runs and not known.count:
         raise typer.Exit(MISUSED)
-
-
-def _tell_complaints(complaints: Sequence[Complaint]) -> None:
-    for complaint in complaints[:COMPLAINTS_SHOWN]:
-        note(f"not read: {complaint.place}: {complaint.reason}")
-    if len(complaints) > COMPLAINTS_SHOWN:
-        note(f"and {len(complaints) - COMPLAINTS_SHOWN} more that could not be read")
 
 
 def process(

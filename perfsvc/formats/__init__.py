@@ -2,47 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from perfsvc.errors import ResultFormatError
-from perfsvc.formats import asv_results, bundle, json_text
+from perfsvc.formats import asv_results, bencher, bundle, google_benchmark, pytest_benchmark
 from perfsvc.formats.asv_results import scan
-from perfsvc.formats.facts import read_facts
-from perfsvc.formats.junit import read_guards
+from perfsvc.formats.cases import UNTOLD, RunIdentity
+from perfsvc.formats.format import Format, Known, Reports
 from perfsvc.formats.manifest import Manifest, read_manifest, write_manifest
-from perfsvc.model import Complaint, RunReport, content_hash
+from perfsvc.formats.naming import AS_TOLD, Naming
+from perfsvc.formats.one_file import is_one_of, of_files, read_facts_file, read_guard_file
+from perfsvc.model import Complaint
 
-__all__ = ["FORMATS", "Format", "Manifest", "detect_format", "read", "read_manifest", "scan", "write_manifest"]
+__all__ = [
+    "FOREIGN",
+    "FORMATS",
+    "SELF_TOLD",
+    "UNTOLD",
+    "Format",
+    "Manifest",
+    "Naming",
+    "Reports",
+    "RunIdentity",
+    "detect_format",
+    "read",
+    "read_manifest",
+    "scan",
+    "write_manifest",
+]
 
-Known = Callable[[str], bool]
-Reports = Iterator[RunReport | Complaint]
 
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A way in which results are written: how to recognise it, and how to read it."""
-
-    name: str
-    holds: str  #: for messages: what such a path is
-    recognise: Callable[[Path], bool]
-    read: Callable[[Path, Known, RunReport | None], Reports]
-
-
-def read(path: Path, format: str = "auto", *, known: Known = lambda _: False, run: RunReport | None = None) -> Reports:
+def read(
+    path: Path,
+    format: str = "auto",
+    *,
+    known: Known = lambda _: False,
+    run: RunIdentity = UNTOLD,
+    naming: Naming | None = AS_TOLD,
+) -> Reports:
     """Every run that a path holds, one at a time, and a complaint for each thing that could not be read.
 
     `known` tells of a content hash whether it is in the store: such a run is passed over before it is parsed.
-    `run` says which run (machine, env_name, commit) a lone JUnit or facts file is of: it does not say so itself.
+    `run` says of a file that does not say so itself which run it is of. `naming`: under which names it is kept;
+    None: as it is read, for whoever names it later.
     Raises: ResultFormatError when nothing under this path can be read as results.
     """
-    return _named(path, format).read(path, known, run)
+    found = _named(path, format)
+    if not found.foreign or naming is None:
+        return found.read(path, known, run)
+    return _under_names(found, path, known, run, naming)
 
 
-def detect_format(path: Path) -> str:
-    """The name of the format that a path is in. Raises: ResultFormatError naming what would be read."""
-    return _named(path, "auto").name
+def detect_format(path: Path, format: str = "auto") -> str:
+    """The name of the format that a path is in, or is said to be. Raises: ResultFormatError naming what is known."""
+    return _named(path, format).name
+
+
+def _under_names(found: Format, path: Path, known: Known, run: RunIdentity, naming: Naming) -> Reports:
+    for each in found.read(path, lambda content: known(naming.hashed(content)), run):
+        if isinstance(each, Complaint):
+            yield each
+        else:
+            yield from naming.named(each)
 
 
 def _named(path: Path, name: str) -> Format:
@@ -57,32 +78,48 @@ def _named(path: Path, name: str) -> Format:
     raise ResultFormatError(f"{path}: is not in a format that is known here: {wanted}")
 
 
-def _guards(path: Path, known: Known, run: RunReport | None) -> Reports:
-    data = json_text.read_bytes(path)
-    if not known(hashed := _hash(data, path, run)) and run is not None:
-        yield replace(run, content_hash=hashed, guards=read_guards(data, str(path)))
-
-
-def _facts(path: Path, known: Known, run: RunReport | None) -> Reports:
-    data = json_text.read_bytes(path)
-    if not known(hashed := _hash(data, path, run)) and run is not None:
-        facts, complaints = read_facts(data, str(path))
-        yield replace(run, content_hash=hashed, facts=facts)
-        yield from complaints
-
-
-def _hash(data: bytes, path: Path, run: RunReport | None) -> str:
-    if run is None:
-        raise ResultFormatError(f"{path}: does not say which run it is of; wanted the machine and the commit beside it")
-    return content_hash(data, run.machine.encode(), run.env_name.encode(), run.commit.hash.encode())
+def _is_asv(path: Path) -> bool:
+    """A folder is known by its files' names; a file is asv's unless its content is another's."""
+    others = bencher.recognises, google_benchmark.recognises, pytest_benchmark.recognises
+    return asv_results.recognises(path) and not (path.is_file() and is_one_of(path, *others))
 
 
 #: In the order in which a path is tried.
 FORMATS = (
     Format("bundle", "a runner's folder with bundle.json", bundle.is_bundle, lambda p, known, _: bundle.read(p, known)),
     Format(
-        "asv", "a result tree or a result file", asv_results.recognises, lambda p, known, _: asv_results.read(p, known)
+        "asv",
+        "a result tree or a result file",
+        _is_asv,
+        lambda p, known, _: asv_results.read(p, known),
+        foreign=True,
     ),
-    Format("junit", "JUnit XML of guards", lambda path: path.is_file() and path.suffix == ".xml", _guards),
-    Format("facts", "facts.jsonl of a suite", lambda path: path.is_file() and path.suffix == ".jsonl", _facts),
+    of_files(
+        "pytest-benchmark",
+        "its JSON or its storage folder",
+        pytest_benchmark.recognises,
+        pytest_benchmark.read,
+    ),
+    of_files("google-benchmark", "its JSON", google_benchmark.recognises, google_benchmark.read),
+    of_files("bencher", "JSON in Bencher Metric Format", bencher.recognises, bencher.read),
+    Format(
+        "junit",
+        "JUnit XML of guards",
+        lambda path: path.is_file() and path.suffix == ".xml",
+        read_guard_file,
+        one_file=True,
+    ),
+    Format(
+        "facts",
+        "facts.jsonl of a suite",
+        lambda path: path.is_file() and path.suffix == ".jsonl",
+        read_facts_file,
+        one_file=True,
+    ),
 )
+
+#: Formats of others: perfsvc.toml has a say in their names.
+FOREIGN = frozenset(each.name for each in FORMATS if each.foreign)
+
+#: Formats whose files say themselves which run they are of.
+SELF_TOLD = frozenset(each.name for each in FORMATS if not each.one_file)

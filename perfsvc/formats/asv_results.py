@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,14 +17,13 @@ from perfsvc.errors import ResultFormatError
 from perfsvc.formats import asv_file, asv_rows, asv_suite, json_text
 from perfsvc.formats.asv_file import MACHINE_FIELDS, ResultFile
 from perfsvc.formats.asv_suite import Suite
+from perfsvc.formats.format import Known
 from perfsvc.model import Benchmark, Commit, Complaint, Environment, Json, Measurement, RunReport, Skip, content_hash
 
 MACHINE_FILE = "machine.json"
 _NOT_RESULTS = frozenset({MACHINE_FILE, asv_suite.FILE, "asv.conf.json"})
 _RESULT_NAME = re.compile(r"[0-9a-f]{6,64}-.+\.json")
 _WHERE = ("", "results", ".asv/results")  # of a repository that one stands in, the folder that asv fills
-
-Known = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)

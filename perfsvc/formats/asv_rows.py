@@ -46,7 +46,7 @@ def outcomes(name: str, row: Row) -> Iterator[Measurement | Skip]:
         if (number := finite(value)) is None:
             yield Skip(name, params, _reason(value))
         else:
-            kept = _samples(samples) if samples else ()
+            kept = samples_of(samples) if samples else ()
             yield Measurement(name, params, number, finite(q25), finite(q75), (), kept)
 
 
@@ -125,7 +125,8 @@ def _reason(value: Any) -> str:
     return f"the suite reported {json_text.brief(value)}, not {wanted}"
 
 
-def _samples(samples: Any) -> tuple[float, ...]:
+def samples_of(samples: Any) -> tuple[float, ...]:
+    """The numbers of a list of samples; what is none is left out."""
     if not isinstance(samples, list):
         return ()
     try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from perfsvc.errors import ResultFormatError
 from perfsvc.formats import json_text
+from perfsvc.formats.naming import MAX_PARAMETERS
 from perfsvc.model import Benchmark, Complaint, Direction, Metric
 
 FILE = "benchmarks.json"
@@ -95,6 +96,8 @@ def parameter_lists(params: Any) -> ParameterLists:
     lists = [] if params is None else params
     if not isinstance(lists, list) or not all(isinstance(values, list) for values in lists):
         raise ResultFormatError(f"params are {json_text.brief(params)}; wanted a list of lists")
+    if len(lists) > MAX_PARAMETERS:
+        raise ResultFormatError(f"has {len(lists)} parameters; at most {MAX_PARAMETERS} are read")
     if not all(type(value) is str for values in lists for value in values):
         raise ResultFormatError(f"params are {json_text.brief(params)}; wanted texts in the lists")
     return tuple(tuple(values) if len(set(values)) == len(values) else _numbered(values) for values in lists)

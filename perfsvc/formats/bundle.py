@@ -17,10 +17,11 @@ from perfsvc.formats import asv_file, asv_results, asv_rows, asv_suite, json_tex
 from perfsvc.formats.asv_file import MACHINE_FIELDS, ResultFile
 from perfsvc.formats.asv_suite import Suite
 from perfsvc.formats.facts import read_facts
+from perfsvc.formats.format import Known
 from perfsvc.formats.junit import read_guards
 from perfsvc.formats.manifest import Manifest
 from perfsvc.formats.rounds import merge_rounds
-from perfsvc.model import Benchmark, Complaint, Environment, Measurement, RunReport, Skip, content_hash
+from perfsvc.model import Benchmark, Complaint, Environment, Fact, Measurement, RunReport, Skip, content_hash
 
 ROUNDS = "rounds"
 GUARDS = "guards.xml"
@@ -28,7 +29,6 @@ FACTS = "facts.jsonl"
 _ROUND = re.compile(rf"{ROUNDS}/([1-9][0-9]{{0,2}})\.json")
 
 Parts = Mapping[str, bytes]
-Known = Callable[[str], bool]
 T = TypeVar("T")
 
 
@@ -92,7 +92,13 @@ class _Reader:
         self.complaints += torn
         found = _report(told, suite, rounds, hashed)
         guards = self._part(GUARDS, read_guards) or ()
-        yield replace(found, facts=facts, guards=guards, messages=(*told.messages, *self._unread()))
+        yield replace(
+            found,
+            skips=tuple(_explained(found.skips, facts)),
+            facts=tuple(fact for fact in facts if not fact.reason),
+            guards=guards,
+            messages=(*told.messages, *self._unread()),
+        )
         yield from self.complaints
 
     def _unread(self) -> Iterator[str]:
@@ -165,6 +171,14 @@ def _report(told: Manifest, suite: Suite, rounds: Sequence[ResultFile], hashed: 
         job=told.job,
         attempt=told.attempt,
     )
+
+
+def _explained(skips: Sequence[Skip], facts: Sequence[Fact]) -> Iterator[Skip]:
+    """asv keeps no reasons; a suite that wants them read writes them beside its facts."""
+    reasons = {(fact.benchmark, fact.params): fact.reason for fact in facts if fact.reason}
+    for skip in skips:
+        reason = reasons.get((skip.benchmark, skip.params))
+        yield replace(skip, reason=f"{skip.reason}: {reason}") if reason else skip
 
 
 def _outcomes(parsed: ResultFile) -> Iterator[Measurement | Skip]:

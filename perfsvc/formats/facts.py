@@ -2,6 +2,7 @@
 
 {"benchmark": "forward.Kernels.time_forward", "params": ["'sdpa'", "'prefill_2k'"], "operators": {"aten::mm": 3},
  "backend": "flash", "device_state": {"allocated": 1024}, "imported_from": "attention/__init__.py"}
+{"benchmark": "forward.Kernels.time_forward", "params": ["'naive'", "'prefill_2k'"], "skipped": "too little memory"}
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from perfsvc.formats.words import Words
 from perfsvc.model import Complaint, Fact
 
 MAX_LINE = 2**20
+#: Of why a case gave no number: the rest is in the runner's log.
+REASON_LENGTH = 500
 
 
 def read_facts(data: bytes, place: str) -> tuple[tuple[Fact, ...], tuple[Complaint, ...]]:
@@ -39,4 +42,5 @@ def _fact(line: bytes, where: str) -> Fact:
         backend=told.text("backend"),
         device_state=told.object("device_state"),
         imported_from=told.text("imported_from"),
+        reason=(told.text("skipped") or told.text("failed"))[:REASON_LENGTH],
     )

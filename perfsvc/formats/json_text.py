@@ -12,8 +12,9 @@ from typing import Any
 
 from perfsvc.errors import ResultFormatError
 
-#: A larger file is not read at all: a result file of 28,000 series with samples has some 10 MB.
-MAX_BYTES = 512 * 2**20
+#: A larger file is not read at all: a result file of 28,000 series with samples has some 10 MB, and a document takes
+#: up to twenty times its size in memory.
+MAX_BYTES = 64 * 2**20
 
 #: Deeper documents are kept by nobody: a column, a page and Python's own writer all have their limits.
 MAX_DEPTH = 64

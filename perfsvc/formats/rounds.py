@@ -33,25 +33,26 @@ def merge_rounds(rounds: Iterable[Iterable[Measurement | Skip]]) -> Iterator[Mea
 def _merged(rounds: Sequence[Measurement]) -> Measurement:
     medians = tuple(each.value for each in rounds)
     samples = tuple(sample for each in rounds for sample in each.samples)
-    q25, q75 = _quartiles(medians) if len(medians) >= ENOUGH else _within(rounds, samples)
-    return replace(rounds[0], value=_median(medians), q25=q25, q75=q75, rounds=medians, samples=samples)
+    q25, q75 = quartiles(medians) if len(medians) >= ENOUGH else _within(rounds, samples)
+    return replace(rounds[0], value=median(medians), q25=q25, q75=q75, rounds=medians, samples=samples)
 
 
 def _within(rounds: Sequence[Measurement], samples: Sequence[float]) -> Spread:
     """The spread inside the rounds: of their samples where all kept them, else the middle of asv's own quartiles."""
     if len(samples) >= ENOUGH and all(each.samples for each in rounds):
-        return _quartiles(samples)
+        return quartiles(samples)
     lows = [each.q25 for each in rounds if each.q25 is not None]
     highs = [each.q75 for each in rounds if each.q75 is not None]
-    return (_median(lows), _median(highs)) if lows and highs else (None, None)
+    return (median(lows), median(highs)) if lows and highs else (None, None)
 
 
-def _median(values: Sequence[float]) -> float:
+def median(values: Sequence[float]) -> float:
     """The median; of two middle ones near the largest float, whose sum has none, the lower."""
     middle = statistics.median(values)
     return middle if math.isfinite(middle) else statistics.median_low(values)
 
 
-def _quartiles(values: Sequence[float]) -> Spread:
+def quartiles(values: Sequence[float]) -> Spread:
+    """The quartiles of two values or more; nothing where they lie beyond the largest float."""
     q25, _, q75 = statistics.quantiles(values, n=4, method="inclusive")
     return (q25, q75) if math.isfinite(q25) and math.isfinite(q75) else (None, None)

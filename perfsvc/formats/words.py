@@ -43,6 +43,26 @@ class Words:
         value: dict[str, Any] = self._of(key, dict, {})
         return value
 
+    def objects(self, key: str) -> list[dict[str, Any]]:
+        """A list of objects."""
+        return self._each(key, dict)
+
+    def values(self, key: str) -> list[Any]:
+        """A list of anything."""
+        return self._each(key, object)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self._told)
+
+    def value(self, key: str) -> Any:
+        """Whatever stands there."""
+        return self._told.get(key)
+
+    def flag(self, key: str) -> bool:
+        """A truth; what is missing is none."""
+        return bool(self._of(key, bool, False))
+
     def inner(self, key: str) -> Words:
         """An object, to be asked in its turn."""
         return Words(self.object(key), f"{self.place}: {key}")

@@ -37,7 +37,7 @@ def test_adding_twice_changes_nothing(perfsvc: Call, tree: Path) -> None:
 def test_a_dry_run_keeps_nothing(perfsvc: Call, tree: Path, home: Path) -> None:
     said = perfsvc("ingest", str(tree), "--dry-run")
     assert said.code == 0
-    assert "would keep 3 runs with" in said.out
+    assert "would keep 3 runs, 0 are there already; nothing was kept" in said.out
     assert not home.exists()
 
 
@@ -65,8 +65,9 @@ def test_what_holds_no_results_is_refused_before_anything_is_made(
     assert not home.exists()
 
 
-def test_an_unknown_format_is_told_with_those_that_are_known(perfsvc: Call, tree: Path) -> None:
+def test_an_unknown_format_is_told_with_those_that_are_known(perfsvc: Call, tree: Path, home: Path) -> None:
     said = perfsvc("ingest", str(tree), "--format", "csv")
+    assert not home.exists()
     assert (said.code, "wanted auto, bundle, asv" in said.err) == (2, True)
 
 

@@ -41,7 +41,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str
 
 @pytest.fixture(scope="module")
 def results(repository: tuple[Path, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """asv's format 2, one time benchmark with two parameters; 'slow' is a quarter slower from commit STEP on."""
+    """asv's format 2, one time benchmark with two parameters; 'slow' is a quarter slower from commit STEP on.
+
+    Measured in two environments on one machine: the second takes twice as long, and shows no step.
+    """
     tree = tmp_path_factory.mktemp("results")
     noise = random.Random(7)
     (tree / "box").mkdir()
@@ -59,30 +62,36 @@ def results(repository: tuple[Path, list[str]], tmp_path_factory: pytest.TempPat
     for number, commit in enumerate(repository[1]):
         if number in UNMEASURED:
             continue
-        values = [v * noise.lognormvariate(0, 0.01) for v in (0.0125 if number >= STEP else 0.01, 0.01)]
-        columns = ["result", "params", "version"]
-        body = {
-            "commit_hash": commit,
-            "env_name": "env",
-            "date": (1_700_000_000 + number * 60) * 1000,
-            "params": {"machine": "box"},
-            "python": "3.12",
-            "requirements": {},
-            "env_vars": {},
-            "result_columns": columns,
-            "results": {"suite.time_it": [values, [["'slow'", "'same'"]], "1"]},
-            "durations": {},
-            "version": 2,
-        }
-        (tree / "box" / f"{commit[:8]}-env.json").write_text(json.dumps(body))
+        first = (0.0125 if number >= STEP else 0.01, 0.01)
+        for environment, levels in (("py3.11", first), ("py3.12", (0.02, 0.02))):
+            values = [level * noise.lognormvariate(0, 0.01) for level in levels]
+            words = measured(commit, number, environment, values)
+            (tree / "box" / f"{commit[:8]}-{environment}.json").write_text(json.dumps(words))
     return tree
+
+
+def measured(commit: str, number: int, environment: str, values: list[float]) -> dict[str, Any]:
+    """A result file."""
+    return {
+        "commit_hash": commit,
+        "env_name": environment,
+        "date": (1_700_000_000 + number * 60) * 1000,
+        "params": {"machine": "box"},
+        "python": environment.removeprefix("py"),
+        "requirements": {},
+        "env_vars": {},
+        "result_columns": ["result", "params", "version"],
+        "results": {"suite.time_it": [values, [["'slow'", "'same'"]], "1"]},
+        "durations": {},
+        "version": 2,
+    }
 
 
 def test_the_range_is_named(repository: Any, results: Path, shell: Callable[..., Any]) -> None:
     folder, hashes = repository
     here = shell(folder)
     ingest = ("ingest", str(results), "--repository", str(folder), "--project", "foreign")
-    assert f"{COMMITS - len(UNMEASURED)} new runs" in here(*ingest)
+    assert f"{2 * (COMMITS - len(UNMEASURED))} new runs" in here(*ingest)
     here("process", "--project", "foreign", wanted=(1,))
     (alert,) = here.rows("alerts", "--project", "foreign")
     assert alert["last_good"]["hash"] == hashes[23]
@@ -90,6 +99,7 @@ def test_the_range_is_named(repository: Any, results: Path, shell: Callable[...,
     assert alert["commits_in_range"] == 3
     (change,) = here.rows("changes", "--project", "foreign")
     assert "'slow'" in change["label"]
+    assert change["machine"] == "box/py3.11"
     assert change["ratio_low"] <= 1.25 <= change["ratio_high"]
 
 

@@ -13,7 +13,8 @@ import pytest
 from asv.results import Results
 
 from perfsvc.errors import ResultFormatError
-from perfsvc.formats import asv_results, read, scan
+from perfsvc.formats import asv_results, scan
+from perfsvc.formats.asv_results import read
 from perfsvc.formats.asv_rows import parameter_sets
 from perfsvc.model import Complaint, Direction, Metric, RunReport, Skip
 

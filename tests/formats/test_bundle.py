@@ -99,6 +99,20 @@ def test_a_case_that_failed_in_one_round_keeps_the_other(torn: Path) -> None:
     assert len(plain.rounds) == 1
 
 
+def test_a_reason_that_the_suite_told_stands_beside_the_skip_and_is_no_fact(torn: Path) -> None:
+    lines = [
+        {"benchmark": "toy.time_broken", "failed": "RuntimeError: no device"},
+        {"benchmark": "toy.time_plain", "failed": "in another round"},
+        {"benchmark": "toy.time_plain", "operators": {"aten::mm": 1}},
+    ]
+    (torn / "facts.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    report, _ = read(torn)
+    reasons = {skip.benchmark: skip.reason for skip in report.skips}
+    assert reasons["toy.time_broken"] == "asv reports that this benchmark failed: RuntimeError: no device"
+    assert [fact.operators for fact in report.facts] == [{"aten::mm": 1}]
+    assert any(each.benchmark == "toy.time_plain" for each in report.measurements)
+
+
 def test_a_torn_round_is_a_complaint_and_the_other_stands(torn: Path) -> None:
     path = torn / "rounds" / "1.json"
     path.write_text(path.read_text()[:300])

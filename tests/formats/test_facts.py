@@ -35,6 +35,12 @@ def test_a_line_is_a_fact() -> None:
     )
 
 
+@pytest.mark.parametrize("word", ["skipped", "failed"])
+def test_a_case_without_a_number_may_tell_its_reason(word: str) -> None:
+    ((fact,), _) = read_facts(json.dumps({"benchmark": "b", word: "too little memory"}).encode(), "facts.jsonl")
+    assert fact == Fact("b", (), reason="too little memory")
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perfsvc.errors import ResultFormatError
-from perfsvc.formats import asv_results, bundle
+from perfsvc.formats import (
+    UNTOLD,
+    RunIdentity,
+    asv_results,
+    bencher,
+    bundle,
+    google_benchmark,
+    pytest_benchmark,
+    read,
+)
 from perfsvc.formats.asv_file import parse
 from perfsvc.formats.asv_suite import Suite, read_suite
 from perfsvc.formats.facts import read_facts
 from perfsvc.formats.junit import read_guards
-from perfsvc.model import Complaint, Measurement, RunReport, Skip
+from perfsvc.model import Commit, Complaint, Measurement, RunReport, Skip
 
 DATA = Path(__file__).parents[1] / "data"
 PARTS = {
@@ -40,7 +51,12 @@ OLD: dict[str, Any] = {
     "started_at": {"b": 1},
     "ended_at": {"b": 2},
 }
-SEEDS = [json.dumps(OLD).encode(), *PARTS.values()]
+OTHERS = [
+    path.read_bytes()
+    for name in ("pytest_benchmark", "google_benchmark", "bencher")
+    for path in sorted((DATA / name).rglob("*.json"))
+]
+SEEDS = [json.dumps(OLD).encode(), *PARTS.values(), *OTHERS]
 
 ODD = st.one_of(
     st.none(),
@@ -56,12 +72,13 @@ VALUES = st.recursive(
 )
 
 
+DOCUMENT_SEEDS = [seed for seed in SEEDS if seed.startswith(b"{") and seed.count(b"\n") != 3]
+
+
 @st.composite
-def changed_json(draw: st.DrawFn) -> bytes:
+def changed_json(draw: st.DrawFn, seeds: Sequence[bytes] = DOCUMENT_SEEDS) -> bytes:
     """A good document in which some values were replaced by others."""
-    document = json.loads(
-        draw(st.sampled_from([seed for seed in SEEDS if seed.startswith(b"{") and seed.count(b"\n") != 3]))
-    )
+    document = json.loads(draw(st.sampled_from(seeds)))
     for _ in range(draw(st.integers(1, 3))):
         at: Any = document
         while isinstance(at, dict | list) and at:
@@ -96,6 +113,12 @@ def holdable(report: RunReport) -> None:
     assert len({(each.benchmark, each.params) for each in outcomes}) == len(outcomes)
 
 
+def is_placed(error: ResultFormatError, place: str) -> None:
+    """It says where, in one line."""
+    assert str(error).startswith(f"{place}: ")
+    assert "\n" not in str(error)
+
+
 @settings(max_examples=200, deadline=None)
 @given(DOCUMENTS)
 def test_any_bytes_as_an_asv_file(data: bytes) -> None:
@@ -115,6 +138,43 @@ def test_any_bytes_as_benchmarks_json(data: bytes) -> None:
         return
     assert isinstance(suite.digest, bytes)
     json.dumps([benchmark.attributes for benchmark in suite.benchmarks.values()], allow_nan=False)
+
+
+READERS = {"pytest": pytest_benchmark.read, "google": google_benchmark.read, "bencher": bencher.read}
+COMMIT = Commit("a" * 40, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("reader", READERS)
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(changed_json(OTHERS), DOCUMENTS), st.sampled_from([UNTOLD, RunIdentity("m", commit=COMMIT)]))
+def test_any_bytes_as_another_tools_file(reader: str, data: bytes, run: RunIdentity) -> None:
+    try:
+        report, complaints = READERS[reader](data, "file.json", run)
+    except ResultFormatError as error:
+        is_placed(error, "file.json")
+        return
+    holdable(report)
+    assert all(complaint.place == "file.json" for complaint in complaints)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(["f.json", "f.xml", "f.jsonl", "f", "0001_f.json"]), data=DOCUMENTS | st.sampled_from(SEEDS)
+)
+def test_any_bytes_as_a_path_that_is_ingested(tmp_path: Path, name: str, data: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    try:
+        found = list(read(path, run=RunIdentity("m", commit=COMMIT)))
+    except ResultFormatError as error:
+        is_placed(error, str(path))
+        return
+    finally:
+        path.unlink()
+    for each in found:
+        if isinstance(each, RunReport):
+            holdable(each)
+            assert len(each.machine.encode()) <= 200
 
 
 @settings(max_examples=200, deadline=None)

@@ -13,7 +13,7 @@ import pytest
 from asv import util
 from asv.results import Results
 
-from perfsvc.formats import read, scan
+from perfsvc.formats import asv_results, read, scan
 from perfsvc.model import RunReport
 
 ARCHIVES = os.environ.get("PERFSVC_ASV_TREES", "")
@@ -53,11 +53,24 @@ def test_a_real_history_goes_in_completely_and_once(name: str, tmp_path: Path) -
     assert list(read(tree, known=known.__contains__)) == []
 
 
-@pytest.mark.parametrize("name", ["metpy", "flowkit"])
+def test_no_series_of_a_real_history_holds_two_environments(tmp_path: Path) -> None:
+    tree = unpacked("django", tmp_path)
+    environments: dict[str, set[tuple[object, str]]] = defaultdict(set)
+    measured: dict[tuple[str, str], int] = defaultdict(int)
+    for run in read(tree):
+        assert isinstance(run, RunReport)
+        environments[run.machine].add((run.machine_facts["machine"], run.env_name))
+        measured[run.machine, run.commit.hash] += 1
+    assert len(environments) == 8  # of four machines, two of which measured commits in up to three environments
+    assert all(len(told) == 1 for told in environments.values())
+    assert set(measured.values()) == {1}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
 def test_every_number_of_a_real_history_is_what_asv_reads(name: str, tmp_path: Path) -> None:
     tree = unpacked(name, tmp_path)
     ours: dict[tuple[str, str, str], dict[Case, object]] = defaultdict(dict)
-    for run in read(tree):
+    for run in asv_results.read(tree):
         assert isinstance(run, RunReport)
         values = ours[run.machine, run.commit.hash, run.env_name]
         values.update(
