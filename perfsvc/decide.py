@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from perfsvc import alerts, units, wording
+from perfsvc import alerts, detect, units, wording
 from perfsvc.model import STANDING, AlertKind, AlertState, ChangeKind, ChangeState, Outcome
 from perfsvc.rows import AlertRow, ChangeRow, CommitRow, GuardRow, Words
 from perfsvc.store import queries, writes
@@ -124,9 +124,19 @@ def _close_or_describe(
     if not members:
         desk.move(row.id, "withdraw", "later data do not show it any more")
         return
-    _describe(desk, row, wording.of_changes(row, members))
+    _describe(desk, row, wording.of_changes(row, members, *detect.cause_of(_facts(members))))
     if all(_is_recovered(change, newest[change.series]) for change in members):
         desk.move(row.id, "resolve", "every level is back where it was")
+
+
+def _facts(members: Sequence[ChangeRow]) -> detect.Facts:
+    """What the changes of one alert tell of its cause: a machine whose environment stood is a witness for the code."""
+    witnesses = {c.machine for c in members if not c.environment_moved}
+    return detect.Facts(
+        exact=any(c.kind is ChangeKind.EXACT and not c.environment_moved for c in members),
+        environment_moved=not witnesses,
+        machines_moved=max(0, len(witnesses) - 1),
+    )
 
 
 def _is_recovered(change: ChangeRow, newest: ChangeRow) -> bool:

@@ -14,13 +14,11 @@ import numpy as np
 from perfsvc import detect
 from perfsvc.detect.family import is_worse
 from perfsvc.detect.noise import estimate_noise
+from perfsvc.detect.online import SAME_WITHIN
 from perfsvc.detect.scale import to_scale
 from perfsvc.model import Change, ChangeKind, ChangeState, Direction, Verdict
 from perfsvc.rows import ChangeRow, CommitRow, PointRow, SeriesRow
 from perfsvc.settings import DetectSection
-
-#: A step found again may have moved by so many points: its boundary is fitted anew each night.
-SAME_WITHIN = 10
 
 #: With fewer points than this a series that sees nothing yet is new, not noisy.
 FEW_POINTS = 10
@@ -79,6 +77,7 @@ class Judged:
     p_better: tuple[float, ...]
     sigma: float | None
     minimum_detectable_effect: float | None
+    suspect: bool = False  #: its newest point is odd: one more run of that commit would tell
 
 
 def judge(
@@ -118,7 +117,15 @@ def _judged(case: Case, values: list[float], found: Sequence[Change], options: D
         minimum_detectable_effect=0.0
         if exact
         else detect.minimum_detectable_effect(values, alpha=options.alpha, minimum_effect=case.minimum_effect),
+        suspect=not exact and _is_suspect(case, values, found),
     )
+
+
+def _is_suspect(case: Case, values: list[float], found: Sequence[Change]) -> bool:
+    if detect.suspect(values, found) is None:
+        return False
+    spread = [_spread(p) for p in case.points]
+    return not spread[-1] > _widest(spread)
 
 
 def _sigma(values: list[float]) -> float | None:
@@ -151,10 +158,16 @@ def _without_noisy_runs(changes: list[Change], case: Case, values: list[float], 
     if not changes:
         return changes
     spread = [_spread(p) for p in case.points]
-    known = [r for r in spread if not math.isnan(r)]
-    if not known or max(known) <= detect.NOISY_SPREAD * float(np.median(known)):
+    widest = _widest(spread)
+    if not any(r > widest for r in spread):
         return changes
     return detect.detect_changes(values, alpha=alpha, minimum_effect=case.minimum_effect, spread=spread)
+
+
+def _widest(spread: Sequence[float]) -> float:
+    """Beyond it a run is noisy, among those of its series; infinite where no run's spread is known."""
+    known = [r for r in spread if not math.isnan(r)]
+    return detect.NOISY_SPREAD * float(np.median(known)) if known else math.inf
 
 
 def _spread(point: PointRow) -> float:
@@ -268,7 +281,7 @@ def verdict(judged: Judged, standing: Sequence[Finding]) -> tuple[Verdict, float
         return _word(judged.series.direction, standing[-1]), ratio
     if not judged.series.exact and judged.minimum_detectable_effect is None:
         return (Verdict.NEW if judged.points < FEW_POINTS else Verdict.NOISY), None
-    return Verdict.STEADY, None
+    return (Verdict.SUSPECT if judged.suspect else Verdict.STEADY), None
 
 
 def _word(direction: Direction, finding: Finding) -> Verdict:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from perfsvc import units
-from perfsvc.model import Cause, ChangeKind
+from perfsvc.model import Cause
 from perfsvc.rows import AlertGuardRow, AlertRow, ChangeRow, Words
 
 #: Names in a title; the page has them all.
@@ -20,16 +20,11 @@ def badness(change: ChangeRow) -> float:
     return max(change.ratio, 1 / change.ratio)
 
 
-def of_changes(alert: AlertRow, members: Sequence[ChangeRow]) -> Words:
+def of_changes(alert: AlertRow, members: Sequence[ChangeRow], cause: Cause, why: str) -> Words:
     """The worst timing speaks; where no timing moved, the worst of the others."""
     worst = max(members, key=lambda c: (c.unit == units.SECONDS, badness(c), -c.id))
     how = units.change(worst.ratio, worst.unit, worst.metric, before=worst.before, after=worst.after)
     others = f" and {units.count(len(members) - 1, 'other series', 'other series')}" if len(members) > 1 else ""
-    cause, why = cause_of(
-        exact=any(c.kind is ChangeKind.EXACT and not c.environment_moved for c in members),
-        environment_moved=all(c.environment_moved for c in members),
-        canary_moved=False,
-    )
     operators = next((c.explanation for c in sorted(members, key=lambda c: c.id) if c.explanation), "")
     size = max(map(badness, members))
     return Words(
@@ -39,17 +34,6 @@ def of_changes(alert: AlertRow, members: Sequence[ChangeRow]) -> Words:
         worst_ratio=size if math.isfinite(size) else None,
         owner=_owner(alert),
     )
-
-
-def cause_of(*, exact: bool, environment_moved: bool, canary_moved: bool) -> tuple[Cause, str]:
-    """Is it the code? With the reason in words. `exact`: a deterministic count moved while the environment stood."""
-    if exact:
-        return Cause.CODE, "a deterministic count moved in an unchanged environment"
-    if environment_moved:
-        return Cause.ENVIRONMENT, "the environment moved between the last good and the first bad run"
-    if canary_moved:
-        return Cause.MACHINE, "the machine's own canary moved with it"
-    return Cause.UNDECIDED, "timings moved and no deterministic count did; no experiment has confirmed it yet"
 
 
 def of_guards(alert: AlertRow, guards: Sequence[AlertGuardRow]) -> Words:

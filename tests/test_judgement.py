@@ -245,6 +245,16 @@ def test_the_newest_standing_change_speaks(series: SeriesRow, word: Verdict) -> 
     assert judgement.verdict(found, found.findings) == (word, found.findings[-1].change.ratio)
 
 
+@pytest.mark.parametrize(
+    ("newest", "noisy", "word"), [(1.4, (), Verdict.SUSPECT), (1.4, (30,), Verdict.STEADY), (1.0, (), Verdict.STEADY)]
+)
+def test_an_odd_newest_point_is_a_suspect_unless_its_run_was_noisy(
+    newest: float, noisy: Sequence[int], word: Verdict
+) -> None:
+    found = judged(TIME, points([*steady(1.0, 1, 30), newest], noisy=noisy))
+    assert judgement.verdict(found, []) == (word, None)
+
+
 def test_an_old_change_is_no_news() -> None:
     values = steady(1.3, 1, 12) + steady(1.0, 2, judgement.NEWS_POINTS + 1)
     (finding,) = judged(TIME, points(values)).findings

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-from perfsvc.detect.confirmation import MEDIAN_SE, SIDE, weigh_step
+from perfsvc.detect.confirmation import MEDIAN_SE, MOST_PLACES, SIDE, weigh_step
 from perfsvc.detect.noise import Noise, estimate_noise
 from perfsvc.detect.scale import LOG, scaled_effect, to_scale
 from perfsvc.detect.segments import LOSS_CAP, penalty
@@ -33,7 +33,7 @@ def minimum_detectable_effect(
     """
     scaled = to_scale(values, scale)
     noise = estimate_noise(scaled.x)
-    sigmas = _detectable_sigmas(min(len(scaled.x), 4 * SIDE), _doubtful(noise.rho, len(scaled.x)), alpha)
+    sigmas = _detectable_sigmas(min(len(scaled.x), MOST_PLACES), _doubtful(noise.rho, len(scaled.x)), alpha)
     if sigmas is None:
         return None
     effect = sigmas * _sigma_of_levels(noise) * (1.0 + SIGMA_DOUBT / len(scaled.x))

@@ -9,9 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfsvc.detect import detect_batch, minimum_detectable_effect, q_values, worse_p
+from perfsvc.detect import (
+    Known,
+    detect_batch,
+    minimum_detectable_effect,
+    q_values,
+    watch,
+    without_fluctuation,
+    worse_p,
+)
+from perfsvc.detect.noise import estimate_noise
 from perfsvc.experiments import LOOKS, judge
-from perfsvc.model import Direction, ExperimentVerdict
+from perfsvc.model import ChangeState, Direction, ExperimentVerdict
 from perfsvc.stats import Floats
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "detection.md"
@@ -121,10 +130,60 @@ def verdicts(run_sigmas: float, experiments: int) -> tuple[float, float]:
     return different / experiments, pairs_taken / experiments
 
 
+def reported_late(effect: float, noise: Noise) -> float:
+    """The median number of points of the new level when a step is reported, each series watched by itself."""
+    rng = np.random.default_rng(SEED)
+    series = [np.exp(noise(rng, 120) / 2.0) * np.where(np.arange(120) < 100, 1.0, 1.0 + effect) for _ in range(200)]
+    late = [21] * len(series)
+    known: list[list[Known]] = [[] for _ in series]
+    for end in range(100, 121):
+        known = watch([x[:end] for x in series], known, q=None)
+        for i, one in enumerate(known):
+            if any(k.state is ChangeState.REPORTED and abs(k.change.index - 100) <= 2 for k in one):
+                late[i] = min(late[i], end - 100)
+    return float(np.median(late))
+
+
+def reported_falsely(noise: Noise, minimum_effect: float) -> float:
+    """Changes reported per 1,000 new points in series in which nothing happens, each watched by itself."""
+    rng = np.random.default_rng(SEED)
+    series = [np.exp(noise(rng, 150) / 2.0) for _ in range(100)]
+    known: list[list[Known]] = [[] for _ in series]
+    for end in range(60, 151):
+        known = watch([x[:end] for x in series], known, q=None, minimum_effect=minimum_effect)
+    ever = sum(k.state in (ChangeState.REPORTED, ChangeState.WITHDRAWN) for one in known for k in one)
+    return 1000.0 * ever / (len(series) * 90)
+
+
+def suspected(points: int) -> float:
+    """Suspects per 1,000 new points of noise."""
+    rng = np.random.default_rng(SEED)
+    known = watch([np.exp(normal(rng, points)) for _ in range(3000)], [[]] * 3000, q=None)
+    return 1000.0 * sum(k.state is ChangeState.SUSPECT for one in known for k in one) / len(known)
+
+
+def of_a_machine(slowed: int) -> list[Floats]:
+    """40 series of one machine, 1 % of noise of their own and 2 % that all share; some 10 % slower for 16 of 150."""
+    rng = np.random.default_rng(SEED)
+    shared = normal(rng, 150)
+    slow = np.where(np.arange(150) < 134, 1.0, 1.1)
+    return [np.exp(normal(rng, 150) / 2.0 + shared) * (slow if i < slowed else 1.0) for i in range(40)]
+
+
+def left_of_shared_noise() -> float:
+    return float(np.median([estimate_noise(np.log(x)).sigma for x in without_fluctuation(of_a_machine(0))]))
+
+
+def others_seem_to_gain(slowed: int) -> float:
+    """By how much the series that did not change seem to, in log values."""
+    others = without_fluctuation(of_a_machine(slowed))[slowed:]
+    return float(np.median([abs(np.log(np.median(x[134:]) / np.median(x[:134]))) for x in others]))
+
+
 MEASURED: dict[str, Callable[[], float]] = {
     "false changes a series: log-normal, 12 points": lambda: false_changes(normal, 12, 2000),
-    "false changes a series: log-normal, 300 points": lambda: false_changes(normal, 300, 1000),
-    "false changes a series: heavy-tailed (t, 3 degrees), 300 points": lambda: false_changes(heavy, 300, 1000),
+    "false changes a series: log-normal, 300 points": lambda: false_changes(normal, 300, 4000),
+    "false changes a series: heavy-tailed (t, 3 degrees), 300 points": lambda: false_changes(heavy, 300, 4000),
     "false changes a series: 6 % slow outliers, 300 points": lambda: false_changes(slow_outliers, 300, 1000),
     "false changes a series: two modes 5 sigma apart, 300 points": lambda: false_changes(two_modes, 300, 500),
     "false changes a series: AR(1) 0.5, 300 points": lambda: false_changes(correlated, 300, 500),
@@ -142,6 +201,15 @@ MEASURED: dict[str, Callable[[], float]] = {
     "recall of the minimum detectable effect: 20 points": lambda: promised(20),
     "recall of the minimum detectable effect: 150 points": lambda: promised(150),
     "recall of the minimum detectable effect: 50 points, AR(1) 0.4": lambda: promised(50, 0.4),
+    "reported after so many points: 5 %, sigma 1 %": lambda: reported_late(0.05, normal),
+    "reported after so many points: 10 %, sigma 1 %": lambda: reported_late(0.10, normal),
+    "reported after so many points: 10 %, 1 % heavy-tailed": lambda: reported_late(0.10, heavy),
+    "reported falsely in 1,000 new points: log-normal": lambda: reported_falsely(normal, 0.01),
+    "reported falsely in 1,000 new points: heavy-tailed": lambda: reported_falsely(heavy, 0.01),
+    "suspected in 1,000 new points of noise, 20 there": lambda: suspected(20),
+    "suspected in 1,000 new points of noise, 100 there": lambda: suspected(100),
+    "sigma left of 1 % own and 2 % shared noise": left_of_shared_noise,
+    "24 of 40 series 10 % slower: what the others seem to gain": lambda: others_seem_to_gain(24),
     "false share of what 20 nights tell": false_share_of_a_night,
     "A/B: *different* where both sides are equal": lambda: verdicts(0.0, 2000)[0],
     "A/B: *different* at 2 run-sigmas": lambda: verdicts(2.0, 500)[0],
