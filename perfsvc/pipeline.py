@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]  # done, of
 
 #: Whose points are in memory together.
-SERIES_AT_ONCE = 500
+SERIES_AT_ONCE = 256
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ def ingest(
 ) -> Ingested:
     """Keep what was read, a transaction a run: after a kill there are whole runs, or none."""
     result = Ingested()
-    shelf = writes.runs.Shelf()
+    shelf = writes.series.Shelf()
     for report in reports:
         if isinstance(report, Complaint):
             result.complaints.append(report)
@@ -180,6 +180,7 @@ def _keep_states(tx: Connection, project_id: int, judged: Sequence[judgement.Jud
         states.append(
             State(
                 one.series.id,
+                one.series.machine,
                 word,
                 ratio,
                 one.newest,
@@ -200,7 +201,8 @@ def _tell(tx: Connection, project_id: int, rows: Iterable[AlertRow], settings: S
         detail = queries.alert(tx, row.id)
         key = f"alert {row.id}: {row.state.value} #{len(detail.events)}"
         message = notify.compose(detail, settings.dashboard_address)
-        writes.outbox.add_notification(tx, project_id, "log-file", key, message.payload(), now)
+        for channel in settings.channels:
+            writes.outbox.add_notification(tx, project_id, channel, key, message.payload(), now)
 
 
 def send(store: Store, settings: Settings, now: datetime, channels: Sequence[notify.Channel] | None = None) -> int:
@@ -208,7 +210,7 @@ def send(store: Store, settings: Settings, now: datetime, channels: Sequence[not
 
     Several senders may work at once: each message is taken first. One that dies while sending is sent again, once.
     """
-    by_name = {c.name: c for c in channels or [notify.LogFile(settings.alert_log)]}
+    by_name = {channel.name: channel for channel in channels or notify.channels(settings)}
     with store.reading() as tx:
         due = queries.due_notifications(tx, now)
     return sum(_send(store, row, by_name, now) for row in due)

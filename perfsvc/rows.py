@@ -26,6 +26,7 @@ from perfsvc.model import (
     Verdict,
     label,
 )
+from perfsvc.tokens import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,23 @@ class RunnerRow:
     machine_facts: Json
     created_at: datetime
     last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token without its text, which nobody has but its holder."""
+
+    id: int
+    name: str
+    scopes: tuple[Scope, ...]
+    project: str | None  #: None: for every project
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None  #: to the minute
+
+    def is_valid(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)

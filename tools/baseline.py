@@ -1,4 +1,4 @@
-"""Write the one baseline revision anew from tables.py. Until 0.1.0; from then on revisions are added, not rewritten."""
+"""Write the one baseline revision anew from tables/. Until 0.1.0; from then on revisions are added, not rewritten."""
 
 import tempfile
 from pathlib import Path

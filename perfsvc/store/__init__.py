@@ -41,5 +41,9 @@ class Store:
         with databases.writing(self.engine) as connection:
             yield connection
 
+    def compact(self) -> None:
+        """Give the room of dropped rows back to the file system. PostgreSQL does so by itself."""
+        databases.compact(self.engine)
+
     def close(self) -> None:
         self.engine.dispose()

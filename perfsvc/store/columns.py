@@ -1,16 +1,28 @@
-"""The kinds of columns that tables.py is written with: times in UTC, the model's words, links, small facts."""
+"""What the tables are written with: times in UTC, the model's words, links, small facts; how constraints are named."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Enum, ForeignKey, Integer, Text, TypeDecorator
+from sqlalchemy import JSON, Column, DateTime, Dialect, Enum, ForeignKey, Integer, MetaData, Text, TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware time. SQLite drops the zone, so it is kept as UTC and given back as UTC."""
+    """An aware time in UTC. SQLite drops the zone; PostgreSQL gives it in the connection's, which engine.py sets."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -22,10 +34,14 @@ class UTCDateTime(TypeDecorator[datetime]):
             raise ValueError(f"a time without a zone: {value!r}")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """A series of 2,000 points has 4,000 times: one call each at most."""
+        return _from_text if dialect.name == "sqlite" else None
+
+
+@lru_cache(maxsize=8_192)
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value + "+00:00")
 
 
 def words(enum: type[StrEnum], name: str) -> Enum:

@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
 
 from perfsvc import pipeline
 from perfsvc.model import Benchmark, Complaint, Direction, Fact, Measurement, Metric, Outcome, Skip, Verdict
@@ -236,7 +238,7 @@ KILLED = """
     store = Store.open(sys.argv[1])
     bench = Bench.set_up(store, Path(sys.argv[2]))
     reports = [bench.report(place, {f"time_{n}": 1.0 for n in range(50)}) for place in range(5)]
-    kept, keep = [], runs._keep_values
+    kept, keep = [], runs._keep_outcomes
 
     def keep_values(*arguments):
         keep(*arguments)
@@ -244,12 +246,14 @@ KILLED = """
         if len(kept) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    runs._keep_values = keep_values
+    runs._keep_outcomes = keep_values
     bench.ingest(*reports)
 """
 
 
-def test_a_kill_in_the_middle_leaves_whole_runs(database_url: str, tmp_path: object) -> None:
+def test_a_kill_in_the_middle_leaves_whole_runs_and_the_next_ingest_brings_the_rest(
+    database_url: str, tmp_path: Path
+) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(KILLED), database_url, str(tmp_path)],
         cwd=Path(__file__).parents[2],
@@ -260,9 +264,11 @@ def test_a_kill_in_the_middle_leaves_whole_runs(database_url: str, tmp_path: obj
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     store = Store.open(database_url)
     with store.reading() as tx:
-        of_run = select(func.count(tables.measurement.c.series_id)).group_by(tables.measurement.c.run_id)
-        assert tx.execute(of_run).scalars().all() == [50, 50]
-        assert tx.execute(select(func.count()).select_from(tables.run)).scalar_one() == 2
+        kept = [row.id for row in queries.runs(tx, queries.project(tx, "attention").id)]
+        assert [len(writes.judging.series_of_runs(tx, [run])) for run in kept] == [50, 50]
+    bench = Bench.set_up(store, tmp_path)
+    done = bench.ingest(*(bench.report(place, {f"time_{n}": 1.0 for n in range(50)}) for place in range(5)))
+    assert (done.new, done.unchanged) == (3, 2)
     store.close()
 
 
@@ -271,12 +277,27 @@ def test_a_series_without_a_judgement_has_no_data_yet(bench: Bench) -> None:
     assert bench.series("time_a").verdict is Verdict.NO_DATA
 
 
-def test_the_database_refuses_a_missing_value_without_a_reason(store: Store, stored_bench: Bench) -> None:
-    stored_bench.run(0, {"time_a": 1.0})
+outcomes = st.lists(st.tuples(st.sampled_from("abc"), st.one_of(st.none(), st.floats())), max_size=8)
 
-    def lose() -> None:
-        with store.writing() as tx:
-            tx.execute(update(tables.measurement).values(value=None))
 
-    with pytest.raises(Exception, match="value_or_reason"):
-        lose()
+@given(outcomes=outcomes)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_run_has_a_value_or_a_reason_for_each_of_its_series_and_never_both(
+    bench: Bench, outcomes: list[tuple[str, float | None]]
+) -> None:
+    skips = tuple(Skip(f"time_{name}", (), "it failed") for name, value in outcomes if value is None)
+    told = tuple(Measurement(f"time_{name}", (), value) for name, value in outcomes if value is not None)
+    described = tuple(Benchmark(f"time_{name}", "1", METRICS["time"]) for name in "abc")
+    report = replace(bench.report(0), benchmarks=described, measurements=told, skips=skips)
+    bench.ingest(replace(report, content_hash=repr(outcomes)))
+    with bench.store.reading() as tx:
+        (run,) = queries.runs(tx, bench.project)
+        rows = {row.id: row.benchmark.removeprefix("time_") for row in queries.series(tx, bench.project)}
+        points = {rows[one]: found for one, found in queries.points_of(tx, list(rows)).items()}
+    assert points.keys() == {name for name, _ in outcomes}
+    assert all(len(found) == 1 and (found[0].value is None) == bool(found[0].skip) for found in points.values())
+    assert run.measurements + run.skips == len(points)
+    last = {name: value for name, value in outcomes if value is not None}
+    assert {name: found[0].value for name, found in points.items() if found[0].value is not None} == {
+        name: value for name, value in last.items() if math.isfinite(value)
+    }

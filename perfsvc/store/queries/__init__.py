@@ -1,9 +1,10 @@
 """Every reading question, one function each, one or two statements each. Pages, API and command line share them."""
 
 from perfsvc.store.queries.alerts import alert, alert_guards, alerts, changes, guards_of_alerts
-from perfsvc.store.queries.catalog import commits, find_commit, project, projects, runners
+from perfsvc.store.queries.catalog import commits, find_commit, project, projects, runners, waiting_projects
 from perfsvc.store.queries.measured import commits_of_job, measured_commits
 from perfsvc.store.queries.outbox import due_notifications, notifications
+from perfsvc.store.queries.points import points, points_of
 from perfsvc.store.queries.runs import (
     guard_history,
     guards,
@@ -13,7 +14,8 @@ from perfsvc.store.queries.runs import (
     newest_runs,
     runs,
 )
-from perfsvc.store.queries.series import one_series, points, points_of, series, verdict_counts
+from perfsvc.store.queries.series import one_series, series, verdict_counts, worst_series
+from perfsvc.store.queries.tokens import find_token, tokens
 
 __all__ = [
     "alert",
@@ -24,6 +26,7 @@ __all__ = [
     "commits_of_job",
     "due_notifications",
     "find_commit",
+    "find_token",
     "guard_history",
     "guards",
     "guards_of_alerts",
@@ -41,5 +44,8 @@ __all__ = [
     "runners",
     "runs",
     "series",
+    "tokens",
     "verdict_counts",
+    "waiting_projects",
+    "worst_series",
 ]

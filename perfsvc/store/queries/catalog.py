@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, exists, select
 
 from perfsvc.errors import NotFound
+from perfsvc.model import JobState
 from perfsvc.rows import (
     CommitRow,
     ProjectRow,
@@ -64,6 +65,15 @@ def project(tx: Connection, name: str) -> ProjectRow:
             return row
     names = ", ".join(row.name for row in known) or "none yet"
     raise NotFound(f"there is no project {name!r}; known: {names}")
+
+
+def waiting_projects(tx: Connection) -> list[ProjectRow]:
+    """Projects with runs that wait for judgement, and no job at work that will judge them when it ends."""
+    waits = select(t.run.c.project_id).where(t.run.c.judged_at.is_(None))
+    works = select(t.job.c.project_id).where(t.job.c.state == JobState.RUNNING)
+    ids = select(t.project.c.id).where(t.project.c.id.in_(waits), t.project.c.id.not_in(works))
+    found = set(tx.execute(ids).scalars())
+    return [row for row in projects(tx) if row.id in found] if found else []
 
 
 def runners(tx: Connection) -> list[RunnerRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
 
 from perfsvc.errors import NotFound
 from perfsvc.model import JobState, Outcome
@@ -14,11 +14,17 @@ from perfsvc.store import tables as t
 from perfsvc.store.queries.catalog import commit_columns, commit_order, commit_row
 
 
-def runs(tx: Connection, project_id: int, *, machine: str | None = None, limit: int = 100) -> list[RunRow]:
-    """Newest first."""
+def runs(
+    tx: Connection, project_id: int, *, machine: str | None = None, limit: int = 100, before: int | None = None
+) -> list[RunRow]:
+    """Newest first. `before`: only those that follow this run (by id), for the next page."""
     query = _run_query(project_id).limit(limit)
     if machine:
         query = query.where(t.run.c.machine == machine)
+    if before is not None:
+        last = t.run.alias("last")
+        stored_at = select(last.c.stored_at).where(last.c.id == before).scalar_subquery()
+        query = query.where(tuple_(t.run.c.stored_at, t.run.c.id) < tuple_(stored_at, before))
     return [_run(row) for row in tx.execute(query)]
 
 
@@ -40,8 +46,6 @@ def _run_query(project_id: int) -> Select[Any]:
             t.project.c.name.label("project"),
             t.environment.c.digest,
             *commit_columns(t.commit, "of_"),
-            count(t.measurement, t.measurement.c.value.is_not(None)).label("n_values"),
-            count(t.measurement, t.measurement.c.value.is_(None)).label("n_skips"),
             count(t.guard_result, t.guard_result.c.outcome == Outcome.PASSED).label("n_passed"),
             count(t.guard_result, t.guard_result.c.outcome == Outcome.FAILED).label("n_failed"),
         )
@@ -141,17 +145,21 @@ def guard_history(
     test: str | None = None,
     outcomes: Iterable[Outcome] | None = None,
     ever_failed: bool = False,
+    limit: int | None = None,
 ) -> list[GuardRow]:
     """Every guard at every commit, in the order of the series; of several runs of a commit the newest speaks.
 
     outcomes: the others count as not there. ever_failed: only guards that failed at some commit, on some machine.
+    limit: at most so many results, those of the newest commits.
     """
     query = (
         select(t.guard_result, t.run.c.machine, *commit_columns(t.commit, "commit_"))
         .join(t.run, t.run.c.id == t.guard_result.c.run_id)
         .join(t.commit, t.commit.c.id == t.run.c.commit_id)
         .where(t.run.c.project_id == project_id, t.run.c.excluded.is_(None))
-        .order_by(t.run.c.id)
+        .order_by(t.commit.c.position.is_(None), t.commit.c.position.desc(), t.commit.c.authored_at.desc())
+        .order_by(t.commit.c.hash.desc(), t.run.c.id.desc())
+        .limit(limit)
     )
     if machine:
         query = query.where(t.run.c.machine == machine)
@@ -163,7 +171,8 @@ def guard_history(
         query = query.where(t.guard_result.c.test.in_(_failed_tests(project_id)))
     newest: dict[tuple[str, str, int], GuardRow] = {}
     for r in tx.execute(query):
-        newest[(r.machine, r.test, r.commit_id)] = GuardRow(
+        key = (r.machine, r.test, r.commit_id)
+        newest[key] = newest.get(key) or GuardRow(
             guard=r.guard,
             test=r.test,
             variant=r.variant,

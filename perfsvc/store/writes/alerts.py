@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from perfsvc.model import STANDING, AlertKind, AlertState, ChangeState, Verdict
+from perfsvc.model import STANDING, AlertKind, AlertState, ChangeState, Evidence, Verdict
 from perfsvc.rows import GuardRow, Words
 from perfsvc.store import tables as t
 
@@ -90,6 +90,11 @@ def set_alert_state(
 
 def add_event(tx: Connection, alert_id: int, *, actor: str, action: str, reason: str, now: datetime) -> None:
     tx.execute(insert(t.alert_event).values(alert_id=alert_id, at=now, actor=actor, action=action, reason=reason))
+
+
+def set_evidence(tx: Connection, alert_id: int, evidence: Evidence) -> None:
+    """What measuring by turns said of it."""
+    tx.execute(update(t.alert).where(t.alert.c.id == alert_id).values(evidence=evidence))
 
 
 def settle_verdicts(tx: Connection, alert_id: int) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, delete, func, insert, select, update
 
 from perfsvc.model import Change, ChangeState, Verdict
 from perfsvc.rows import PointRow
+from perfsvc.store import packing
 from perfsvc.store import tables as t
+
+#: Runs named in one statement; SQLite takes 999 values at least.
+AT_ONCE = 500
 
 
 class WaitingRun(NamedTuple):
@@ -36,18 +41,23 @@ def waiting_runs(tx: Connection, project_id: int) -> list[WaitingRun]:
 
 
 def series_of_runs(tx: Connection, run_ids: Sequence[int]) -> list[int]:
-    """The series that these runs touch."""
+    """The series that these runs touch: with a value, or with the reason why there is none."""
+    m, s = t.measurement.c, t.skip.c
     found: set[int] = set()
-    for start in range(0, len(run_ids), 500):
-        chunk = run_ids[start : start + 500]
-        query = select(t.measurement.c.series_id).where(t.measurement.c.run_id.in_(chunk)).distinct()
-        found.update(tx.execute(query).scalars())
+    masks: dict[int, int] = defaultdict(int)
+    for start in range(0, len(run_ids), AT_ONCE):
+        chunk = run_ids[start : start + AT_ONCE]
+        mask = func.substr(m.packed, 1, packing.MASK_SIZE, type_=LargeBinary)
+        for block, packed in tx.execute(select(m.block, mask).where(m.run_id.in_(chunk))):
+            masks[block] |= packing.mask_of(packed)
+        found.update(tx.execute(select(s.series_id).where(s.run_id.in_(chunk)).distinct()).scalars())
+    found.update(one for block, mask in masks.items() for one in packing.series_in(block, mask))
     return sorted(found)
 
 
 def mark_judged(tx: Connection, run_ids: Sequence[int], now: datetime) -> None:
-    for start in range(0, len(run_ids), 500):
-        chunk = run_ids[start : start + 500]
+    for start in range(0, len(run_ids), AT_ONCE):
+        chunk = run_ids[start : start + AT_ONCE]
         tx.execute(update(t.run).where(t.run.c.id.in_(chunk)).values(judged_at=now))
 
 
@@ -129,10 +139,11 @@ def withdraw_changes(tx: Connection, change_ids: Iterable[int], now: datetime) -
 def operators(tx: Connection, run_ids: Iterable[int]) -> dict[tuple[int, str, str], dict[str, int]]:
     """(run, benchmark, params) -> the operators that the run told of."""
     wanted = sorted(set(run_ids))
+    f = t.fact.c
     found: dict[tuple[int, str, str], dict[str, int]] = {}
-    for start in range(0, len(wanted), 500):
-        f = t.fact.c
-        query = select(f.run_id, f.benchmark, f.params, f.operators).where(f.run_id.in_(wanted[start : start + 500]))
+    for start in range(0, len(wanted), AT_ONCE):
+        chunk = wanted[start : start + AT_ONCE]
+        query = select(f.run_id, f.benchmark, f.params, f.operators).where(f.run_id.in_(chunk))
         for row in tx.execute(query.order_by(f.id)):
             if row.operators:
                 found[(row.run_id, row.benchmark, row.params)] = dict(row.operators)
@@ -147,6 +158,7 @@ class State:
     """What holds of a series today."""
 
     series_id: int
+    machine: str
     verdict: Verdict
     ratio: float | None
     newest: PointRow | None
@@ -162,6 +174,7 @@ def keep_states(tx: Connection, project_id: int, states: Sequence[State]) -> Non
         {
             "series_id": state.series_id,
             "project_id": project_id,
+            "machine": state.machine,
             "verdict": state.verdict,
             "ratio": None if state.ratio is None else _finite(state.ratio),
             "latest": state.newest.value if state.newest else None,

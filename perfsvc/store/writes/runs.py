@@ -6,42 +6,28 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from perfsvc.model import Benchmark, Environment, GuardResult, Measurement, Metric, Outcome, RunReport, Skip, label
+from perfsvc.model import Environment, GuardResult, Measurement, Outcome, RunReport, Skip, label
+from perfsvc.stats import Floats
+from perfsvc.store import packing
 from perfsvc.store import tables as t
 from perfsvc.store.writes.catalog import keep_commit
-
-#: What is said of a benchmark by whoever runs the service, over what its suite said: `Settings.metric`.
-Overrule = Callable[[str, Metric], Metric]
-
-Case = tuple[str, tuple[str, ...]]  # benchmark, params
-
-#: Benchmark's id, params, metric's name and unit. Direction and exactness may be told otherwise later: same series.
-SeriesIdentity = tuple[int, str, str, str]
+from perfsvc.store.writes.judging import series_of_runs
+from perfsvc.store.writes.series import Overrule, Shelf, series_ids
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     run: int
     new: bool  #: False: the very same content was there already
-
-
-Told = tuple[list[str], dict[str, Any]]  # what the suite says of a benchmark: names of params, attributes
-
-
-@dataclass(slots=True)
-class Shelf:
-    """Ids that one ingest has looked up already. It knows nothing of a transaction that was undone: make a new one."""
-
-    benchmarks: dict[tuple[str, str], tuple[int, Told]] | None = None  #: by name and version
-    metrics: dict[Metric, int] = field(default_factory=dict)
-    series: dict[str, dict[SeriesIdentity, tuple[int, int]]] = field(default_factory=dict)  #: by machine; id, metric
 
 
 def known_hashes(tx: Connection, project_id: int) -> set[str]:
@@ -75,15 +61,17 @@ def keep_run(
     ).first()
     if kept is not None and kept.content_hash == report.content_hash:
         return Kept(kept.id, new=False)
+    items: tuple[Measurement | Skip, ...] = (*report.measurements, *report.skips)
+    outcomes = _outcomes(report, series_ids(tx, project_id, report, items, overrule, shelf or Shelf()))
     columns = identity | _run_columns(tx, report, now)
-    series = _series_ids(tx, project_id, report, overrule, shelf or Shelf())
+    columns |= {"n_values": len(outcomes.series_ids), "n_skips": len(outcomes.skips)}
     if kept is None:
         run_id = int(tx.execute(insert(t.run).values(columns).returning(t.run.c.id)).scalar_one())
     else:
         run_id = kept.id
-        _empty(tx, run_id, set(series.values()))
+        _empty(tx, run_id, {*outcomes.series_ids.tolist(), *outcomes.skips})
         tx.execute(update(t.run).where(t.run.c.id == run_id).values(columns))
-    _keep_values(tx, run_id, report, series)
+    _keep_outcomes(tx, run_id, outcomes)
     _keep_guards(tx, run_id, report.guards)
     _keep_facts(tx, run_id, report)
     return Kept(run_id, new=True)
@@ -91,14 +79,22 @@ def keep_run(
 
 def _empty(tx: Connection, run_id: int, staying: set[int]) -> None:
     """Make room for what the run holds now. Series that it holds no more are judged again through their other runs."""
-    held = tx.execute(select(t.measurement.c.series_id).where(t.measurement.c.run_id == run_id)).scalars()
-    gone = sorted(set(held) - staying)
-    for child in (t.measurement, t.guard_result, t.fact):
+    gone = sorted(set(series_of_runs(tx, [run_id])) - staying)
+    for child in (t.measurement, t.skip, t.guard_result, t.fact):
         tx.execute(delete(child).where(child.c.run_id == run_id))
     for series_id in gone:
-        newest = select(func.max(t.measurement.c.run_id)).where(t.measurement.c.series_id == series_id)
-        tx.execute(update(t.run).where(t.run.c.id == newest.scalar_subquery()).values(judged_at=None))
+        _judge_again(tx, series_id)
         tx.execute(delete(t.series_state).where(t.series_state.c.series_id == series_id))
+
+
+def _judge_again(tx: Connection, series_id: int) -> None:
+    """Have the newest run that holds the series wait for judgement."""
+    m = t.measurement.c
+    skipped = tx.execute(select(func.max(t.skip.c.run_id)).where(t.skip.c.series_id == series_id)).scalar()
+    block = select(m.run_id, m.packed).where(m.block == packing.block_of(series_id)).order_by(m.run_id.desc())
+    measured = (run for run, packed in tx.execute(block) if packing.unpack(packed, series_id) is not None)
+    newest = max(skipped or 0, next(measured, 0))
+    tx.execute(update(t.run).where(t.run.c.id == newest).values(judged_at=None))
 
 
 def _run_columns(tx: Connection, report: RunReport, now: datetime) -> dict[str, Any]:
@@ -137,33 +133,64 @@ def _keep_environment(tx: Connection, environment: Environment | None, now: date
     return int(tx.execute(insert(t.environment).values(columns).returning(t.environment.c.id)).scalar_one())
 
 
-def _keep_values(tx: Connection, run_id: int, report: RunReport, series: dict[Case, int]) -> None:
-    failed = [_covers(guard.covers) for guard in report.guards if guard.outcome is Outcome.FAILED]
-    rows: dict[int, dict[str, Any]] = {}
-    items: tuple[Measurement | Skip, ...] = (*report.skips, *report.measurements)
-    for item in items:  # a value wins over a skip of the same case
-        case = (item.benchmark, item.params)
-        row = _value(item) if isinstance(item, Measurement) else _no_value(item.reason)
-        wrong = bool(failed) and any(covers(label(*case)) for covers in failed)
-        if row["skip"] is None or series[case] not in rows:
-            rows[series[case]] = row | {"series_id": series[case], "run_id": run_id, "wrong": wrong}
-    if rows:
-        tx.execute(insert(t.measurement), list(rows.values()))
+@dataclass(frozen=True, slots=True)
+class _Outcomes:
+    """What a run has to say of each of its series: a value, or the reason why there is none."""
+
+    series_ids: NDArray[np.int64]  #: [n], of those with a value
+    values: Floats  #: [n, 3]: value, q25, q75; NaN where a quartile is not known
+    wrong: NDArray[np.bool_]  #: [n]
+    skips: dict[int, tuple[str, bool]]  #: series -> reason, wrong
 
 
-def _value(item: Measurement) -> dict[str, Any]:
-    if not math.isfinite(item.value):
-        return _no_value(f"not a finite number: {item.value}")
-    quartiles = {"q25": _finite(item.q25), "q75": _finite(item.q75)}
-    return {"value": item.value, **quartiles, "rounds": len(item.rounds) or None, "skip": None}
+def _outcomes(report: RunReport, series: Sequence[int]) -> _Outcomes:
+    """A value wins over a skip of the same case, and what comes last over what came before.
+
+    Shapes: series: of the measurements, then of the skips.
+    """
+    n = len(report.measurements)
+    last = {series_id: i for i, series_id in enumerate(series[:n])}
+    measured = report.measurements if len(last) == n else [report.measurements[i] for i in last.values()]
+    ids = np.fromiter(last, dtype=np.int64, count=len(last))
+    values = np.array([[m.value for m in measured], [m.q25 for m in measured], [m.q75 for m in measured]], dtype=float)
+    values[1:][np.isinf(values[1:])] = math.nan
+    good = np.isfinite(values[0])
+    doubted = _doubted(report.guards)
+    wrong = np.array([doubted(m) for m in measured], dtype=bool) if doubted else np.zeros(len(measured), dtype=bool)
+    skipped: dict[int, Measurement | Skip] = dict(zip(series[n:], report.skips, strict=True))
+    skipped |= {series_id: measured[i] for i, series_id in enumerate(last) if not good[i]} if not good.all() else {}
+    settled = set(ids[good].tolist()) if skipped else ()
+    skips = {
+        series_id: (_reason(item), doubted is not None and doubted(item))
+        for series_id, item in skipped.items()
+        if series_id not in settled
+    }
+    return _Outcomes(ids[good], values.T[good], wrong[good], skips)
 
 
-def _no_value(reason: str) -> dict[str, Any]:
-    return {"value": None, "q25": None, "q75": None, "rounds": None, "skip": reason}
+def _reason(item: Measurement | Skip) -> str:
+    return item.reason if isinstance(item, Skip) else f"not a finite number: {item.value}"
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _keep_outcomes(tx: Connection, run_id: int, outcomes: _Outcomes) -> None:
+    packed = packing.pack(outcomes.series_ids, outcomes.values, outcomes.wrong)
+    if packed:
+        rows = [{"block": one.block, "run_id": run_id, "packed": one.bytes} for one in packed]
+        tx.execute(insert(t.measurement), rows)
+    if outcomes.skips:
+        rows = [
+            {"series_id": series_id, "run_id": run_id, "reason": reason, "wrong": wrong}
+            for series_id, (reason, wrong) in outcomes.skips.items()
+        ]
+        tx.execute(insert(t.skip), rows)
+
+
+def _doubted(guards: Sequence[GuardResult]) -> Callable[[Measurement | Skip], bool] | None:
+    """Tells of a case whether a guard that failed covers it; None: none failed."""
+    failed = [_covers(guard.covers) for guard in guards if guard.outcome is Outcome.FAILED]
+    if not failed:
+        return None
+    return lambda item: any(covers(label(item.benchmark, item.params)) for covers in failed)
 
 
 def _covers(pattern: str) -> Callable[[str], bool]:
@@ -173,100 +200,6 @@ def _covers(pattern: str) -> Callable[[str], bool]:
     except re.error:
         found = re.compile("")
     return lambda text: found.search(text) is not None
-
-
-# --- series -----------------------------------------------------------------------------------------------------------
-
-
-def _series_ids(
-    tx: Connection, project_id: int, report: RunReport, overrule: Overrule, shelf: Shelf
-) -> dict[Case, int]:
-    """The series of every case in the report; new ones are made."""
-    cases = {(m.benchmark, m.params) for m in report.measurements} | {(s.benchmark, s.params) for s in report.skips}
-    described = {benchmark.name: benchmark for benchmark in report.benchmarks}
-    benchmarks = {name: _benchmark_id(tx, project_id, described[name], shelf) for name in {name for name, _ in cases}}
-    metrics = {case: overrule(label(*case), described[case[0]].metric) for case in cases}
-    wanted = {case: _identity(benchmarks[case[0]], json.dumps(case[1]), metrics[case]) for case in cases}
-    metric_ids = {metric: _metric_id(tx, metric, shelf) for metric in set(metrics.values())}
-    told = {wanted[case]: metric_ids[metrics[case]] for case in cases}
-    known = shelf.series.get(report.machine)
-    if known is None or not told.keys() <= known.keys():
-        known = _make_series(tx, project_id, report.machine, told)
-        shelf.series[report.machine] = known
-    _retell(tx, known, told)
-    return {case: known[key][0] for case, key in wanted.items()}
-
-
-def _identity(benchmark_id: int, params: str, metric: Metric) -> SeriesIdentity:
-    return benchmark_id, params, metric.name, metric.unit
-
-
-def _make_series(
-    tx: Connection, project_id: int, machine: str, told: dict[SeriesIdentity, int]
-) -> dict[SeriesIdentity, tuple[int, int]]:
-    """All series of a machine, after those of `told` that were missing were made."""
-    known = _known_series(tx, project_id, machine)
-    missing = sorted(told.keys() - known.keys())
-    if not missing:
-        return known
-    same = {"project_id": project_id, "machine": machine}
-    rows = [same | {"benchmark_id": key[0], "params": key[1], "metric_id": told[key]} for key in missing]
-    tx.execute(insert(t.series), rows)
-    return _known_series(tx, project_id, machine)
-
-
-def _known_series(tx: Connection, project_id: int, machine: str) -> dict[SeriesIdentity, tuple[int, int]]:
-    query = (
-        select(
-            t.series.c.benchmark_id, t.series.c.params, t.metric.c.name, t.metric.c.unit, t.series.c.id, t.metric.c.id
-        )
-        .join(t.metric, t.metric.c.id == t.series.c.metric_id)
-        .where(t.series.c.project_id == project_id, t.series.c.machine == machine)
-    )
-    return {(row[0], row[1], row[2], row[3]): (row[4], row[5]) for row in tx.execute(query)}
-
-
-def _retell(tx: Connection, known: dict[SeriesIdentity, tuple[int, int]], told: dict[SeriesIdentity, int]) -> None:
-    """What counts as better may be told anew, by the suite or by perfsvc.toml: the series stays what it is."""
-    moved = {key: metric_id for key, metric_id in told.items() if known[key][1] != metric_id}
-    if not moved:
-        return
-    rows = [{"key": known[key][0], "metric_id": metric_id} for key, metric_id in moved.items()]
-    tx.execute(update(t.series).where(t.series.c.id == bindparam("key")), rows)
-    known |= {key: (known[key][0], metric_id) for key, metric_id in moved.items()}
-
-
-def _benchmark_id(tx: Connection, project_id: int, benchmark: Benchmark, shelf: Shelf) -> int:
-    """The benchmark's id; what the suite says of it is brought up to date."""
-    if shelf.benchmarks is None:
-        b = t.benchmark.c
-        query = select(b.name, b.version, b.id, b.param_names, b.attributes).where(b.project_id == project_id)
-        shelf.benchmarks = {(row[0], row[1]): (row[2], (row[3], row[4])) for row in tx.execute(query)}
-    key = (benchmark.name, benchmark.version)
-    told = (list(benchmark.param_names), dict(benchmark.attributes))
-    columns: dict[str, Any] = {"param_names": told[0], "attributes": told[1]}
-    known = shelf.benchmarks.get(key)
-    if known is not None and known[1] == told:
-        return known[0]
-    if known is not None:
-        found = known[0]
-        tx.execute(update(t.benchmark).where(t.benchmark.c.id == found).values(columns))
-    else:
-        columns |= {"project_id": project_id, "name": benchmark.name, "version": benchmark.version}
-        found = int(tx.execute(insert(t.benchmark).values(columns).returning(t.benchmark.c.id)).scalar_one())
-    shelf.benchmarks[key] = (found, told)
-    return found
-
-
-def _metric_id(tx: Connection, metric: Metric, shelf: Shelf) -> int:
-    if metric in shelf.metrics:
-        return shelf.metrics[metric]
-    columns = {"name": metric.name, "unit": metric.unit, "direction": metric.direction, "exact": metric.exact}
-    found = tx.execute(select(t.metric.c.id).where(*(t.metric.c[k] == v for k, v in columns.items()))).scalar()
-    if found is None:
-        found = tx.execute(insert(t.metric).values(columns).returning(t.metric.c.id)).scalar_one()
-    shelf.metrics[metric] = int(found)
-    return int(found)
 
 
 # --- what came with the values ----------------------------------------------------------------------------------------

@@ -322,6 +322,8 @@ def upgrade() -> None:
     sa.Column('readings', sa.JSON(), nullable=False),
     sa.Column('canary', sa.JSON(), nullable=False),
     sa.Column('messages', sa.JSON(), nullable=False),
+    sa.Column('n_values', sa.Integer(), nullable=False),
+    sa.Column('n_skips', sa.Integer(), nullable=False),
     sa.Column('noisy', sa.Boolean(), nullable=False),
     sa.Column('excluded', sa.Text(), nullable=True),
     sa.Column('samples', sa.LargeBinary(), nullable=True),
@@ -344,6 +346,7 @@ def upgrade() -> None:
     op.create_table('series_state',
     sa.Column('series_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
+    sa.Column('machine', sa.String(length=200), nullable=False),
     sa.Column('verdict', sa.Enum('steady', 'slower', 'faster', 'changed', 'suspect', 'wrong', 'too noisy to judge', 'too few points to judge', 'no data', name='verdict', native_enum=False, create_constraint=True, length=30), nullable=False),
     sa.Column('ratio', sa.Double(), nullable=True),
     sa.Column('latest', sa.Double(), nullable=True),
@@ -359,7 +362,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('series_id', name=op.f('pk_series_state'))
     )
     with op.batch_alter_table('series_state', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_series_state_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_series_state_project_id_verdict_machine_ratio'), ['project_id', 'verdict', 'machine', 'ratio'], unique=False)
 
     op.create_table('experiment_pair',
     sa.Column('experiment_id', sa.Integer(), nullable=False),
@@ -408,21 +411,27 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_guard_result_run_id'), ['run_id'], unique=False)
 
     op.create_table('measurement',
-    sa.Column('series_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('block', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('run_id', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('value', sa.Double(), nullable=True),
-    sa.Column('q25', sa.Double(), nullable=True),
-    sa.Column('q75', sa.Double(), nullable=True),
-    sa.Column('rounds', sa.Integer(), nullable=True),
-    sa.Column('wrong', sa.Boolean(), nullable=False),
-    sa.Column('skip', sa.Text(), nullable=True),
-    sa.CheckConstraint('(value IS NULL) = (skip IS NOT NULL)', name=op.f('ck_measurement_value_or_reason')),
+    sa.Column('packed', sa.LargeBinary(), nullable=False),
     sa.ForeignKeyConstraint(['run_id'], ['run.id'], name=op.f('fk_measurement_run_id_run'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['series_id'], ['series.id'], name=op.f('fk_measurement_series_id_series'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('series_id', 'run_id', name=op.f('pk_measurement')),
+    sa.PrimaryKeyConstraint('block', 'run_id', name=op.f('pk_measurement')),
     sqlite_with_rowid=False
     )
     with op.batch_alter_table('measurement', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_measurement_run_id'), ['run_id'], unique=False)
+
+    op.create_table('skip',
+    sa.Column('series_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('run_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('wrong', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['run_id'], ['run.id'], name=op.f('fk_skip_run_id_run'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['series_id'], ['series.id'], name=op.f('fk_skip_series_id_series'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('series_id', 'run_id', name=op.f('pk_skip')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('skip', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_skip_run_id'), ['run_id'], unique=False)
 
     # ### end Alembic commands ###
