@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from pathlib import Path
+
+from perfsvc.hosts import is_loopback
 
 APP = Path(__file__).with_name("app.py")
 
@@ -40,13 +41,3 @@ def command(*, port: int, host: str = "127.0.0.1") -> list[str]:
         *(local if is_loopback(host) else ()),
         *STREAMLIT_FLAGS,
     ]
-
-
-def is_loopback(host: str) -> bool:
-    """Can only this machine reach it? Names other than localhost are not looked up."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

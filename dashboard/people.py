@@ -6,7 +6,7 @@ import getpass
 
 import streamlit as st
 
-from dashboard import is_loopback
+from perfsvc.hosts import is_loopback
 from perfsvc.settings import DashboardSection
 
 #: Set by a proxy in front: then the request does not come from this machine, whatever its address says.

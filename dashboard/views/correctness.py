@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Sequence
 
@@ -55,19 +56,24 @@ def _no_guards() -> Html:
 
 
 def _matrix(choice: Choice, machine: str, guards: Sequence[GuardRow], test: str) -> Html:
-    names = sorted({row.guard for row in guards})
+    names = sorted({row.guard for row in guards}, key=_numbered)
     variants = sorted({row.variant for row in guards})
     newest = max((row.commit for row in guards), key=lambda c: (c.position or 0, c.authored_at))
-    columns = [Column("guard", lead=True), *(Column(charts.plain(variant, 40) or "all") for variant in variants)]
+    columns = [Column("variant", lead=True), *(Column(charts.plain(name, 40)) for name in names)]
     lines = (
         (
-            foreign(name),
-            *(_cell(choice, [r for r in guards if (r.guard, r.variant) == (name, v)], test) for v in variants),
+            foreign(variant or "all"),
+            *(_cell(choice, [r for r in guards if (r.guard, r.variant) == (name, variant)], test) for name in names),
         )
-        for name in names
+        for variant in variants
     )
     hint = el("span", "Newest results, up to ", parts.commit(newest, choice.project))
     return parts.section(machine, el("div", parts.table(columns, lines), cls="scroll"), hint=hint)
+
+
+def _numbered(name: str) -> list[tuple[int, str]]:
+    """G2 before G11."""
+    return [(int(part or 0), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _cell(choice: Choice, rows: Sequence[GuardRow], test: str) -> Html | None:

@@ -1,7 +1,4 @@
-"""The HTTP API, reading part: the same rows as the command line and the pages, over loopback.
-
-Nothing is changed through it yet, and there are no tokens yet: it refuses to listen beyond this machine.
-"""
+"""The HTTP API: the rows of the command line and the pages, results from elsewhere, what people decide of alerts."""
 
 from perfsvc.api.app import build
 

@@ -50,6 +50,7 @@ class Clock:
             (self._follow, TICK),
             (self._reconcile, TICK),
             (self._reap, TICK),
+            (self._judge, TICK),
             (self._send, OUTBOX_TICK),
         ):
             self._tick(step, every)
@@ -121,6 +122,19 @@ class Clock:
     def _reap(self) -> None:
         for job_id in jobs.reap(self.store, _now()):
             log.warning("a runner fell silent; its job waits for the next attempt", job=job_id)
+
+    def _judge(self) -> None:
+        """Runs that came in from elsewhere, over HTTP or from a runner that was away."""
+        with self.store.reading() as tx:
+            waiting = queries.waiting_projects(tx)
+        for project in waiting:
+            try:
+                settings = work.settings_of(project)
+            except PerfsvcError as error:  # one project's mistake is not the others' silence
+                log.error("a project's runs wait for its settings to be mended", project=project.name, error=str(error))
+                continue
+            done = pipeline.process(self.store, project.id, settings, _now())
+            log.info("judged what came in", project=project.name, runs=done.runs, opened=len(done.opened))
 
     def _send(self) -> None:
         pipeline.send(self.store, self.settings, _now())

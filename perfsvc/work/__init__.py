@@ -14,6 +14,7 @@ from perfsvc.work.places import (
     place_of,
     register_project,
     register_runner,
+    settings_of,
     unmeasured,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "place_of",
     "register_project",
     "register_runner",
+    "settings_of",
     "unmeasured",
     "work",
 ]

@@ -10,9 +10,9 @@ from pathlib import Path
 from perfsvc import git, jobs
 from perfsvc.errors import NotFound
 from perfsvc.model import Device, JobKind
-from perfsvc.rows import JobRow
+from perfsvc.rows import JobRow, ProjectRow
 from perfsvc.runner import asv_conf, machine
-from perfsvc.settings import SUITE_FILE, Settings
+from perfsvc.settings import SUITE_FILE, Settings, project_folder
 from perfsvc.store import Store, queries, writes
 
 
@@ -78,6 +78,14 @@ def place_of(store: Store, job: JobRow) -> Place:
     if not project.repository or not (folder / SUITE_FILE).is_file():
         raise NotFound(f"project {job.project!r}: {project.repository or 'no folder'} holds no {SUITE_FILE}")
     return Place(project.id, project.name, folder, Settings.load(folder))
+
+
+def settings_of(project: ProjectRow) -> Settings:
+    """What holds for a project: its own perfsvc.toml where its folder is at hand, else the defaults.
+
+    Raises: SettingsError when that file is broken.
+    """
+    return Settings.load(project_folder(Path(project.repository)) if project.repository else None)
 
 
 def newest(place: Place, last: int) -> list[str]:

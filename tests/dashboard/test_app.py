@@ -65,8 +65,3 @@ def test_the_server_listens_on_this_machine_and_answers_local_names_only() -> No
     assert "--server.allowedHosts=localhost" in words
     assert "--browser.gatherUsageStats=false" in words
     assert not [word for word in dashboard.command(port=1, host="0.0.0.0") if "allowedHosts" in word]
-
-
-@pytest.mark.parametrize(("host", "local"), [("localhost", True), ("::1", True), ("0.0.0.0", False), ("box", False)])
-def test_only_loopback_counts_as_this_machine(host: str, local: bool) -> None:
-    assert dashboard.is_loopback(host) is local

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dashboard.views.correctness import gain
+from dashboard.views.correctness import _numbered, gain
 from perfsvc.model import Direction, Verdict
 from perfsvc.rows import CommitRow, PointRow, SeriesRow
 from perfsvc.store import Store, writes
@@ -17,8 +17,13 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 def test_guards_stand_by_variant_with_their_margin(show: Show, month: Path) -> None:
     told = text(show("correctness", month))
     assert "1 failed, 7 passed, 1 not applicable" in told
-    assert "guard cached masked sdpa" in told
-    assert "G4 ●passed0.49 of the tolerance ✕failed420,000x the tolerance ●passed0.49 of the tolerance" in told
+    assert "variant G1 G4 G7" in told
+    assert "masked ●passed0.49 of the tolerance ✕failed420,000x the tolerance ●passed" in told
+    assert "sdpa ●passed0.49 of the tolerance ●passed0.49 of the tolerance -not applicable" in told
+
+
+def test_guards_stand_in_the_order_of_their_numbers() -> None:
+    assert sorted(["G11", "G2", "G1", "", "smoke", "H3"], key=_numbered) == ["", "G1", "G2", "G11", "H3", "smoke"]
 
 
 def test_the_failing_guard_is_opened_by_itself_and_names_the_first_wrong_commit(show: Show, month: Path) -> None:
