@@ -3,5 +3,6 @@
 from perfsvc.notify.channels import LogFile
 from perfsvc.notify.message import Message, compose
 from perfsvc.notify.outbox import SENDING, Channel, retry_at
+from perfsvc.notify.targets import channels
 
-__all__ = ["SENDING", "Channel", "LogFile", "Message", "compose", "retry_at"]
+__all__ = ["SENDING", "Channel", "LogFile", "Message", "channels", "compose", "retry_at"]

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from perfsvc.notify.message import Message
+from perfsvc.settings import LOG_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class LogFile:
     """Append each message to a file that people or their tools follow. Readable by its owner alone."""
 
     path: Path
-    name: str = "log-file"
+    name: str = LOG_FILE
 
     def send(self, message: Message, at: datetime) -> None:
         """Raises: OSError."""
