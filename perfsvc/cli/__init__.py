@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from perfsvc.cli import ingesting, measuring, reading, serving, triaging
+from perfsvc.cli import admitting, comparing, ingesting, keeping, measuring, reading, serving, telling, triaging
 from perfsvc.cli.output import FAULT, open_streams, problem
 from perfsvc.errors import PerfsvcError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
 )
-for room in (serving, measuring, ingesting, reading, triaging):
+for room in (serving, measuring, comparing, ingesting, reading, triaging, admitting, keeping, telling):
     room.register(app)
 
 

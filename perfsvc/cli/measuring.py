@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from perfsvc import doctoring, git, pipeline, units, work
+from perfsvc.cli.choosing import BenchOption, DeviceOption, GridOption
 from perfsvc.cli.context import JsonOption, here, opened, project_here, settings
 from perfsvc.cli.output import FAULT, FOUND, MISUSED, note, notes, plain, print_json, print_lines, tell_alerts
 from perfsvc.cli.stopping import listening
@@ -56,25 +56,15 @@ def _mark(check: doctoring.Check) -> str:
     return "ok     " if check.ok else "MISSING" if check.needed else "note   "
 
 
-def _regex(text: str) -> str:
-    try:
-        re.compile(text.removeprefix("!"))
-    except re.error as error:
-        raise typer.BadParameter(f"{text!r} is not a regular expression: {error}") from None
-    return text
-
-
 def measure(
     commits: Annotated[
         list[str] | None, typer.Option("--commits", "-c", help="A..B, a tag or a hash; may be given several times.")
     ] = None,
     last: Annotated[int, typer.Option("--last", "-n", min=1, help="The newest N commits of the branch.")] = 1,
-    bench: Annotated[
-        str, typer.Option("--bench", "-b", callback=_regex, help="Regex over `name(params)`, as asv's.")
-    ] = "",
-    grid: Annotated[str, typer.Option("--grid", help="quick or full, where the project has grids.")] = "quick",
+    bench: BenchOption = "",
+    grid: GridOption = "quick",
     no_guards: Annotated[bool, typer.Option("--no-guards", help="Leave the correctness tests out.")] = False,
-    device: Annotated[Device, typer.Option("--device", help="What to measure on.")] = Device.CPU,
+    device: DeviceOption = Device.CPU,
     again: Annotated[bool, typer.Option("--again", help="Also what this machine measured before.")] = False,
 ) -> None:
     """Measure commits here and now, keep the numbers, and say what they mean.

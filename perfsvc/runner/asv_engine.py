@@ -97,15 +97,7 @@ def _round(
         steps.line(line)
 
     try:
-        ended = processes.run(
-            _command(order, scratch, bench),
-            cwd=scratch,
-            environment={**order.variables, "ASV_PYTHONPATH": trees.search_path(order.tree)},
-            timeout=max(deadline - time.monotonic(), 0.0),
-            leash=order.leash,
-            cancelled=cancelled,
-            each_line=each_line,
-        )
+        ended = _asv(order, scratch, bench, max(deadline - time.monotonic(), 0.0), cancelled, each_line)
     except processes.TimedOut as error:
         limit = f"{order.timeout:.0f} s ([measure] timeout)"
         raise RunnerError(
@@ -115,6 +107,37 @@ def _round(
     if done is None:
         raise RunnerError(f"{order.commit[:12]}: asv measured nothing in round {number}. Last:\n{ended.last_words}")
     return done
+
+
+def discover(order: Order, *, cancelled: processes.Cancelled, log: processes.LineSink) -> list[dict[str, Any]]:
+    """The benchmarks of the suite in asv's words. Raises: RunnerError with what asv printed last, Interrupted."""
+    scratch = order.scratch / "discovery"
+    scratch.mkdir()
+    ended = _asv(order, scratch, "just-discover", order.timeout, cancelled, log)
+    path = scratch / "results" / "benchmarks.json"
+    if not path.is_file():
+        raise RunnerError(f"{order.commit[:12]}: asv discovers nothing. Last:\n{ended.last_words}")
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return [words for words in told.values() if isinstance(words, dict)]
+
+
+def _asv(
+    order: Order,
+    scratch: Path,
+    bench: str,
+    timeout: float,
+    cancelled: processes.Cancelled,
+    each_line: processes.LineSink,
+) -> processes.Ended:
+    return processes.run(
+        _command(order, scratch, bench),
+        cwd=scratch,
+        environment={**order.variables, "ASV_PYTHONPATH": trees.search_path(order.tree)},
+        timeout=timeout,
+        leash=order.leash,
+        cancelled=cancelled,
+        each_line=each_line,
+    )
 
 
 def _command(order: Order, scratch: Path, bench: str) -> list[str]:

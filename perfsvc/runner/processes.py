@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -81,7 +82,7 @@ def run(
     Raises: TimedOut past `timeout` seconds, Interrupted when `cancelled` says so, RunnerError when it cannot start.
     """
     started = time.monotonic()
-    process = _start(command, cwd, {**environment, LEASH: leash})
+    process = start(command, cwd=cwd, environment={**environment, LEASH: leash}, stderr=subprocess.STDOUT)
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
     reader.start()
@@ -96,7 +97,9 @@ def run(
                     tail.append(line)
                     each_line(line)
     finally:
-        _end(process, leash)
+        family = _family(process.pid)
+        _ask_to_end(process)
+        end(process, [*family, *_carriers(leash)])
         reader.join(1.0)  # after the kill nobody holds the pipe any more
     while not lines.empty():
         if (line := lines.get()) is not None:
@@ -128,15 +131,23 @@ class _Patience:
                 raise Interrupted(f"{Path(self.name).name}: cancelled")
 
 
-def _start(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def start(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    stderr: int | IO[bytes],
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[str]:
+    """Start a program in a session of its own. Raises: RunnerError when it cannot be started."""
     try:
         return subprocess.Popen(
             list(command),
             cwd=cwd,
             env=dict(environment),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             encoding="utf-8",
             errors="replace",
@@ -154,18 +165,22 @@ def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) 
     lines.put(None)
 
 
-def _end(process: subprocess.Popen[str], leash: str) -> None:
-    """Ask first: on an interrupt asv closes its fork server by itself. Then kill all that is left."""
-    family = _family(process.pid)
+def _ask_to_end(process: subprocess.Popen[str]) -> None:
+    """On an interrupt asv closes its fork server by itself."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
+
+
+def end(process: subprocess.Popen[str], others: Sequence[psutil.Process] = ()) -> None:
+    """Kill a program of `start`, its descendants, its session, and `others`."""
+    family = _family(process.pid)
     process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE)
-    _kill({*family, *_session(process.pid), *_carriers(leash)})
+    _kill({*family, *_session(process.pid), *others})
 
 
 def _family(pid: int) -> list[psutil.Process]:

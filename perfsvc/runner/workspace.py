@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfsvc import git
+from perfsvc.errors import GitError
 from perfsvc.model import Device, content_hash
 from perfsvc.runner import processes
 from perfsvc.runner.locks import device_lock, held
@@ -30,15 +31,12 @@ class Workspace:
 
     def suite(self, revision: str) -> Path:
         """Check the suite revision out. Its tree is ours to change."""
-        path = self.place / "suite"
-        git.add_worktree(self.mirror, path, revision)
-        return path
+        return self._checked_out(self.place / "suite", revision)
 
     @contextlib.contextmanager
-    def commit(self, commit: str) -> Iterator[Path]:
+    def commit(self, commit: str, name: str = "commit") -> Iterator[Path]:
         """The commit's own tree, for as long as it is measured."""
-        path = self.place / "commit"
-        git.add_worktree(self.mirror, path, commit)
+        path = self._checked_out(self.place / name, commit)
         try:
             yield path
         finally:
@@ -52,6 +50,15 @@ class Workspace:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+    def _checked_out(self, path: Path, commit: str) -> Path:
+        if not git.commits(self.mirror, [commit]):
+            wanted = f"a branch or a tag that has it: git branch NAME {commit[:12]}"
+            raise GitError(
+                f"{commit[:12]}: is on no branch and no tag, so the runner's mirror lacks it; wanted {wanted}"
+            )
+        git.add_worktree(self.mirror, path, commit)
+        return path
 
     @property
     def bundles(self) -> Path:

@@ -103,7 +103,7 @@ class Toy:
         self.folder = folder / "toy"
         self.home = folder / "home"
         self.hashes: dict[str, str] = {}
-        self._git("init", "--quiet", "--initial-branch=main", str(self.folder), cwd=folder)
+        self.git("init", "--quiet", "--initial-branch=main", str(self.folder), cwd=folder)
         self.write("asv.conf.json", CONF)
         self.write("benchmarks/__init__.py", "")
         self.write("benchmarks/speed.py", SUITE)
@@ -121,9 +121,9 @@ class Toy:
         path.write_text(text)
 
     def commit(self, name: str) -> str:
-        self._git("add", "--all")
-        self._git("commit", "--quiet", "--message", name)
-        self.hashes[name] = self._git("rev-parse", "HEAD")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", name)
+        self.hashes[name] = self.git("rev-parse", "HEAD")
         return self.hashes[name]
 
     def settings(self, **sections: Mapping[str, object]) -> Settings:
@@ -135,7 +135,7 @@ class Toy:
         given = {"python": self.python, "runner": "toy-cpu", **changes}
         return agent.Request(self.folder, settings or self.settings(), **given)  # type: ignore[arg-type]
 
-    def _git(self, *arguments: str, cwd: Path | None = None) -> str:
+    def git(self, *arguments: str, cwd: Path | None = None) -> str:
         who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
         done = subprocess.run(
             ["git", *who, *arguments], cwd=cwd or self.folder, capture_output=True, text=True, check=True

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -62,8 +63,10 @@ def test_what_a_program_leaves_running_is_ended_with_it() -> None:
 
 def test_sweep_ends_the_carriers_of_one_leash_only() -> None:
     mine, other = processes.new_leash(), processes.new_leash()
+    command = [sys.executable, "-c", DAEMON]
     both = [
-        processes._start([sys.executable, "-c", DAEMON], Path.cwd(), {processes.LEASH: each}) for each in (mine, other)
+        processes.start(command, cwd=Path.cwd(), environment={processes.LEASH: each}, stderr=subprocess.STDOUT)
+        for each in (mine, other)
     ]
     try:
         assert processes.sweep(mine) == 1
