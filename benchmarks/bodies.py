@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks import devices
+from benchmarks import devices, formulas, lengths, training
+from benchmarks.inputs import alike, normal
 from benchmarks.workloads import (
     DECODE_INPUTS,
     DECODER_INPUTS,
@@ -16,13 +17,12 @@ from benchmarks.workloads import (
     PROJECTION_INPUTS,
     ROTARY_INPUTS,
     STRIDED_INPUTS,
-    TRAIN_INPUTS,
-    KernelInput,
     ProjectionInput,
-    SparseInput,
 )
 
 Body = Callable[[], object]
+
+PAGE_SIZE = 16  #: divides every length of workloads.py
 
 
 def head(variant: str, name: str) -> Body:
@@ -36,14 +36,14 @@ def head(variant: str, name: str) -> Body:
 def kernel(variant: str, name: str) -> Body:
     """One causal kernel's forward, without a graph."""
     attend = devices.variant("attention", variant)
-    q, k, v = _alike(KERNEL_INPUTS[name])
+    q, k, v = alike(KERNEL_INPUTS[name])
     return lambda: attend(q, k, v, is_causal=True)
 
 
 def backward(variant: str, name: str) -> Body:
     """A causal kernel's forward and the gradients of q, k and v."""
     attend = devices.variant("attention", variant)
-    inputs = [t.requires_grad_() for t in _alike(KERNEL_INPUTS[name])]
+    inputs = [t.requires_grad_() for t in alike(KERNEL_INPUTS[name])]
     wanted = torch.ones_like(inputs[0])
     return lambda: torch.autograd.grad(attend(*inputs, is_causal=True), inputs, wanted)
 
@@ -61,7 +61,7 @@ def local(variant: str, name: str) -> Body:
     """A kernel that sees a window of positions."""
     size = LOCAL_INPUTS[name]
     attend = devices.variant("local", variant)
-    q, k, v = _alike(size)
+    q, k, v = alike(size)
     return lambda: attend(q, k, v, window=size.span)
 
 
@@ -69,7 +69,7 @@ def strided(variant: str, name: str) -> Body:
     """A kernel that sees every so-many-th position."""
     size = STRIDED_INPUTS[name]
     attend = devices.variant("strided", variant)
-    q, k, v = _alike(size)
+    q, k, v = alike(size)
     return lambda: attend(q, k, v, stride=size.span)
 
 
@@ -162,10 +162,11 @@ def prefill(variant: str, name: str) -> Body:
     return prompt
 
 
-def decoder(variant: str, name: str) -> Body:
-    """A decoder's forward and the gradients of its weights."""
+def decoder(variant: str, name: str, *, wrap: Callable[[Any], Any] | None = None) -> Body:
+    """A decoder's forward and the gradients of its weights; `wrap` gets the model first: torch.compile, say."""
     size = DECODER_INPUTS[name]
     model = devices.variant("decoder", variant)(size.width, size.width, size.width).to(devices.device())
+    model = wrap(model) if wrap else model
     inputs, encoder = normal(size.batch, size.steps, size.width), normal(size.batch, size.positions, size.width)
     summary, weights = normal(size.batch, size.width), list(model.parameters())
     return lambda: torch.autograd.grad(model(inputs, encoder, summary).square().mean(), weights)
@@ -186,18 +187,16 @@ def mask(variant: str, length: int) -> Body:
     return lambda: build(length, device=devices.device())
 
 
-def train(variant: str, name: str) -> Body:
-    """One optimisation step: forward, loss, backward, AdamW."""
-    size = TRAIN_INPUTS[name]
-    build = devices.variant("train", variant)
-    step = devices.measured().train_step
-    model = build(size.vocabulary, size.width, size.layers, max_length=size.length).to(devices.device())
-    # At a learning rate of zero the thousandth step works on the numbers of the first.
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
-    tokens, targets = devices.measured().synthetic_batch(
-        size.batch, size.length, size.vocabulary, device=devices.device()
-    )
-    return lambda: step(model, optimizer, tokens, targets)
+def paged_decode(variant: str, name: str) -> Body:
+    """One query of each sequence, its keys and values in pages that lie anywhere."""
+    size = DECODE_INPUTS[name]
+    attend = devices.variant("paged_decode", variant)
+    pages = size.batch * (size.length // PAGE_SIZE)
+    q = normal(size.batch, size.heads, size.head_width)
+    k, v = normal(2, size.kv_heads, pages * PAGE_SIZE, size.head_width).unbind()
+    table = torch.randperm(pages, dtype=torch.int32).view(size.batch, -1).to(q.device)
+    held = torch.full((size.batch,), size.length, dtype=torch.int32).to(q.device)
+    return lambda: attend(q, k, v, table, held, page_size=PAGE_SIZE)
 
 
 def gemm(variant: str, size: int) -> Body:
@@ -234,17 +233,20 @@ BUILDERS: dict[str, Callable[[str, Any], Body]] = {
     "decoder": decoder,
     "int8": int8,
     "mask": mask,
-    "train": train,
+    "paged_decode": paged_decode,
+    "mixed": lengths.mixed,
+    "train": training.train,
+    "mode": training.mode,
+    "step part": training.step_parts,
+    "recall": training.recalled,
+    "kernel flops": formulas.kernel_flops,
+    "kernel bytes": formulas.kernel_bytes,
+    "decode flops": formulas.decode_flops,
+    "decode bytes": formulas.decode_bytes,
+    "kernel error": formulas.kernel_error,
+    "cache error": formulas.cache_error,
+    "int8 error": formulas.int8_error,
     "gemm": gemm,
     "read": read,
     "dispatch": dispatch,
 }
-
-
-def normal(*shape: int) -> Tensor:
-    """Draw on the CPU, so that every device gets the same numbers."""
-    return torch.randn(*shape).to(devices.device())
-
-
-def _alike(size: KernelInput | SparseInput) -> tuple[Tensor, ...]:
-    return normal(3, size.batch, size.heads, size.length, size.head_width).unbind()

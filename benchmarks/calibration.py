@@ -3,7 +3,7 @@
 from benchmarks import best
 from benchmarks.cases import case
 from benchmarks.common import Timed, measures, runs
-from benchmarks.workloads import GEMM_SIZES
+from benchmarks.workloads import GEMM_SIZES, READ_SIZES
 
 
 @runs("gemm", names="size")
@@ -19,7 +19,7 @@ class Gemm(Timed):
 class Read(Timed):
     """One pass over memory: from the cache, or from behind it."""
 
-    @measures("time", unit="seconds")
+    @measures("time", unit="seconds", bytes={str(size): size * 2.0**20 for size in READ_SIZES})
     def time_read(self, variant: str, mebibytes: int) -> None:
         best.call(case("calibration.Read.time_read", "read", variant, mebibytes))
 

@@ -3,6 +3,7 @@
 from benchmarks import best
 from benchmarks.cases import case
 from benchmarks.common import Timed, measures, runs
+from benchmarks.costs import PROJECTION_FLOPS, ROTARY_BYTES
 
 
 @runs("mask", names="length")
@@ -18,7 +19,7 @@ class Mask(Timed):
 class Rotary(Timed):
     """Queries turned by their positions."""
 
-    @measures("time", unit="seconds")
+    @measures("time", unit="seconds", bytes=ROTARY_BYTES)
     def time_rotary(self, variant: str, name: str) -> None:
         best.call(case("components.Rotary.time_rotary", "rotary", variant, name))
 
@@ -45,6 +46,6 @@ class Pipeline(Timed):
 class Int8(Timed):
     """The projection to queries, keys and values, with weights of one byte."""
 
-    @measures("time", unit="seconds")
+    @measures("time", unit="seconds", flops=PROJECTION_FLOPS)
     def time_projection(self, variant: str, name: str) -> None:
         best.call(case("components.Int8.time_projection", "int8", variant, name))

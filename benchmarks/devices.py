@@ -3,6 +3,7 @@
 PERFSVC_DEVICE   cpu (default), mps or cuda
 PERFSVC_FACTS    a file: each benchmark process appends one JSON line to it
 PERFSVC_EXPECT   a folder: attention must come from inside it, else the wrong tree would be measured
+PERFSVC_SPENT    a file: seconds of warming up and sampling, a line each (tools/bench_suites.py adds them up)
 
 Nothing here touches an accelerator or starts a thread at import: asv may fork after it.
 """
@@ -10,7 +11,8 @@ Nothing here touches an accelerator or starts a thread at import: asv may fork a
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,8 @@ from typing import Any, NoReturn
 import torch
 
 DEVICES = ("cpu", "mps", "cuda")
+QUEUED = 20  #: calls between two events
+HEAD_START = 20_000_000  #: cycles: some 10 ms, in which the host queues that many calls of any body
 
 
 class WrongTree(RuntimeError):
@@ -61,6 +65,19 @@ def clock() -> float:
     return time.perf_counter()
 
 
+def device_seconds(body: Callable[[], object]) -> float:
+    """Seconds of a CUDA device for a call, between two events of its queue. Unproven: no CUDA device has run it."""
+    started, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    # All calls are queued while the device sleeps, so that it never waits for the host.
+    torch.cuda._sleep(HEAD_START)  # type: ignore[no-untyped-call]
+    started.record()
+    for _ in range(QUEUED):
+        body()
+    ended.record()
+    ended.synchronize()
+    return float(started.elapsed_time(ended)) / 1e3 / QUEUED
+
+
 def measured() -> ModuleType:
     """Import the attention of the commit under measurement. Raises: WrongTree when it lies outside PERFSVC_EXPECT."""
     attention = import_module("attention")
@@ -94,6 +111,17 @@ def member(name: str) -> Any:
     return getattr(attention, name)
 
 
+def submodule(name: str) -> ModuleType:
+    """Take a module of the measured commit; skips the case where it has none."""
+    whole = f"{measured().__name__}.{name}"
+    try:
+        return import_module(whole)
+    except ModuleNotFoundError as error:
+        if error.name != whole:
+            raise
+        skip(f"this commit has no {whole}")
+
+
 def skip(reason: str) -> NoReturn:
     """Leave the case out, with its reason on stderr: asv stores NaN.
 
@@ -113,13 +141,23 @@ def facts_wanted() -> bool:
 
 def tell(benchmark: str, params: tuple[object, ...], facts: Mapping[str, object]) -> None:
     """Append this process's facts to the file that PERFSVC_FACTS names; params as asv writes them."""
-    file = os.environ.get("PERFSVC_FACTS")
-    if not file:
-        return
-    line = json.dumps({"benchmark": benchmark, "params": [repr(p) for p in params], **facts}) + "\n"
-    # One write in append mode: lines of two processes do not mix.
-    with Path(file).open("a", encoding="utf-8") as out:
-        out.write(line)
+    line = json.dumps({"benchmark": benchmark, "params": [repr(p) for p in params], **facts})
+    _append(os.environ.get("PERFSVC_FACTS"), f"{line}\n")
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """What is done inside is warming up or sampling."""
+    started = time.perf_counter()
+    yield
+    _append(os.environ.get("PERFSVC_SPENT"), f"{time.perf_counter() - started}\n")
+
+
+def _append(file: str | None, line: str) -> None:
+    """One write in append mode: lines of two processes do not mix."""
+    if file:
+        with Path(file).open("a", encoding="utf-8") as out:
+            out.write(line)
 
 
 def state() -> dict[str, object]:
@@ -135,7 +173,15 @@ def state() -> dict[str, object]:
     if name == "cuda":
         properties = torch.cuda.get_device_properties(torch.cuda.current_device())
         found |= {"name": properties.name, "allocated": torch.cuda.memory_allocated()}
-        found["tf32"] = torch.backends.cuda.matmul.allow_tf32
+        found |= {"tf32": torch.backends.cuda.matmul.allow_tf32, "clock_mhz": _clock_mhz()}
     elif name == "mps":
         found["allocated"] = torch.mps.driver_allocated_memory()
     return found
+
+
+def _clock_mhz() -> int | None:
+    """The accelerator's clock at this moment, where the driver's library tells it."""
+    try:
+        return torch.cuda.clock_rate()
+    except (ModuleNotFoundError, RuntimeError):
+        return None

@@ -3,28 +3,17 @@
 from benchmarks import best
 from benchmarks.cases import case
 from benchmarks.common import Timed, measures, runs
-from benchmarks.workloads import DECODE_INPUTS, HEAD_INPUTS, KERNEL_INPUTS, LOCAL_INPUTS, STRIDED_INPUTS
-
-#: Multiply-adds of every form count as two; what a causal kernel may leave out is not subtracted.
-HEAD_FLOPS = {
-    name: 8.0 * size.batch * size.length * size.width**2 + 4.0 * size.batch * size.length**2 * size.width
-    for name, size in HEAD_INPUTS.items()
-}
-KERNEL_FLOPS = {
-    name: 4.0 * size.batch * size.heads * size.length**2 * size.head_width for name, size in KERNEL_INPUTS.items()
-}
-DECODE_FLOPS = {
-    name: 4.0 * size.batch * size.heads * size.length * size.head_width for name, size in DECODE_INPUTS.items()
-}
-#: What a perfect kernel would do: a window, or every span-th position, for each query.
-LOCAL_FLOPS = {
-    name: 4.0 * size.batch * size.heads * size.length * size.span * size.head_width
-    for name, size in LOCAL_INPUTS.items()
-}
-STRIDED_FLOPS = {
-    name: 4.0 * size.batch * size.heads * size.length**2 / size.span * size.head_width
-    for name, size in STRIDED_INPUTS.items()
-}
+from benchmarks.costs import (
+    DECODE_BYTES,
+    DECODE_FLOPS,
+    HEAD_FLOPS,
+    KERNEL_BYTES,
+    KERNEL_FLOPS,
+    LOCAL_BYTES,
+    LOCAL_FLOPS,
+    STRIDED_BYTES,
+    STRIDED_FLOPS,
+)
 
 
 @runs("head")
@@ -40,7 +29,7 @@ class Forward(Timed):
 class Kernels(Timed):
     """Attention alone: q, k, v given, causal."""
 
-    @measures("time", unit="seconds", flops=KERNEL_FLOPS)
+    @measures("time", unit="seconds", flops=KERNEL_FLOPS, bytes=KERNEL_BYTES)
     def time_kernel(self, variant: str, name: str) -> None:
         best.call(case("forward.Kernels.time_kernel", "kernel", variant, name))
 
@@ -49,7 +38,7 @@ class Kernels(Timed):
 class Decode(Timed):
     """One query that shares key heads with others: repeated, by index, as rows."""
 
-    @measures("time", unit="seconds", flops=DECODE_FLOPS)
+    @measures("time", unit="seconds", flops=DECODE_FLOPS, bytes=DECODE_BYTES)
     def time_decode(self, variant: str, name: str) -> None:
         best.call(case("forward.Decode.time_decode", "decode", variant, name))
 
@@ -58,7 +47,7 @@ class Decode(Timed):
 class Local(Timed):
     """A window of positions: by a mask over all of them, or by blocks."""
 
-    @measures("time", unit="seconds", flops=LOCAL_FLOPS)
+    @measures("time", unit="seconds", flops=LOCAL_FLOPS, bytes=LOCAL_BYTES)
     def time_local(self, variant: str, name: str) -> None:
         best.call(case("forward.Local.time_local", "local", variant, name))
 
@@ -67,6 +56,6 @@ class Local(Timed):
 class Strided(Timed):
     """Every so-many-th position: by a mask over all of them, or regrouped."""
 
-    @measures("time", unit="seconds", flops=STRIDED_FLOPS)
+    @measures("time", unit="seconds", flops=STRIDED_FLOPS, bytes=STRIDED_BYTES)
     def time_strided(self, variant: str, name: str) -> None:
         best.call(case("forward.Strided.time_strided", "strided", variant, name))

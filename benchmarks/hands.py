@@ -3,21 +3,16 @@
 A peer that is not here ends in Missing, which says how to get it. Nothing of a peer is imported before it is asked for.
 """
 
-import os
-import shutil
-import sys
-import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks import devices
-from benchmarks.bodies import normal
+from benchmarks import compiler, devices
+from benchmarks.inputs import normal
 
 Hand = Callable[[], Tensor]
 
@@ -156,12 +151,9 @@ def _transformers_steps(
 
 
 def _compiled_flex() -> Callable[..., Tensor]:
-    """Raises: Missing when torch.compile would find no C++ compiler, or no headers of Python."""
-    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    if devices.device() != "cuda" and not shutil.which(compiler):
-        raise Missing(f"flex_attention wants a C++ compiler and there is no {compiler}: install it, or set CXX")
-    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
-        raise Missing("flex_attention wants Python's headers (Python.h): install them (Debian: python3-dev)")
+    """Raises: Missing when torch.compile lacks something here."""
+    if reason := compiler.lacking():
+        raise Missing(f"flex_attention wants {reason}")
     compiled: Callable[..., Tensor] = torch.compile(
         import_module("torch.nn.attention.flex_attention").flex_attention, dynamic=False
     )

@@ -1,28 +1,34 @@
 """Sequences of several lengths in one batch: padded to the longest, or each in pages of its own."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
 from benchmarks import devices
-from benchmarks.bodies import Body, normal
+from benchmarks.inputs import normal
+from benchmarks.workloads import MIXED_INPUTS, MixedInput
 
-#: Seven short sequences beside a long one.
-LENGTHS = (*[64] * 7, 4096)
-HEADS, KV_HEADS, WIDTH = 8, 2, 64
+Step = Callable[[], Tensor]
 
 
-def mixed(variant: str) -> tuple[Body, int]:
+def mixed(variant: str, name: str) -> Step:
+    """A decode step of all sequences."""
+    return placed(variant, name)[0]
+
+
+def placed(variant: str, name: str) -> tuple[Step, int]:
     """A decode step of all sequences, and the bytes that are set aside for them."""
-    torch.manual_seed(0)
-    held = [normal(2, 1, KV_HEADS, length, WIDTH).unbind() for length in LENGTHS]
-    q = normal(len(LENGTHS), HEADS, 1, WIDTH)
-    k, v = normal(2, len(LENGTHS), KV_HEADS, 1, WIDTH).unbind()
-    return {"padded": _padded, "paged": _paged}[variant](held, q, k, v)
+    size = MIXED_INPUTS[name]
+    held = [normal(2, 1, size.kv_heads, length, size.head_width).unbind() for length in size.lengths]
+    q = normal(len(size.lengths), size.heads, 1, size.head_width)
+    k, v = normal(2, len(size.lengths), size.kv_heads, 1, size.head_width).unbind()
+    return {"padded": _padded, "paged": _paged}[variant](size, held, q, k, v)
 
 
-def _paged(held: list[tuple[Tensor, ...]], q: Tensor, k: Tensor, v: Tensor) -> tuple[Body, int]:
-    room = [length + 1 for length in LENGTHS]
-    cache = devices.variant("cache", "paged")(len(LENGTHS), KV_HEADS, room, WIDTH, device=q.device)
+def _paged(size: MixedInput, held: Sequence[tuple[Tensor, ...]], q: Tensor, k: Tensor, v: Tensor) -> tuple[Step, int]:
+    room = [length + 1 for length in size.lengths]
+    cache = devices.variant("cache", "paged")(len(room), size.kv_heads, room, size.head_width, device=q.device)
     alone = [cache.select(sequence) for sequence in cache.sequences]
     for one, tokens in zip(alone, held, strict=True):
         one.append(*tokens)
@@ -30,22 +36,22 @@ def _paged(held: list[tuple[Tensor, ...]], q: Tensor, k: Tensor, v: Tensor) -> t
     def step() -> Tensor:
         cache.append(k, v)
         out: Tensor = cache.attend(q)
-        for one, length in zip(alone, LENGTHS, strict=True):
+        for one, length in zip(alone, size.lengths, strict=True):
             one.truncate(length)
         return out
 
     return step, cache.nbytes
 
 
-def _padded(held: list[tuple[Tensor, ...]], q: Tensor, k: Tensor, v: Tensor) -> tuple[Body, int]:
+def _padded(size: MixedInput, held: Sequence[tuple[Tensor, ...]], q: Tensor, k: Tensor, v: Tensor) -> tuple[Step, int]:
     """Filled up on the left, so that all end at the same position, and a mask over what is filled."""
-    longest = max(LENGTHS)
-    cache = devices.variant("cache", "static")(len(LENGTHS), KV_HEADS, longest + 1, WIDTH, device=q.device)
+    batch, longest = len(size.lengths), max(size.lengths)
+    cache = devices.variant("cache", "static")(batch, size.kv_heads, longest + 1, size.head_width, device=q.device)
     attend = devices.variant("attention", "grouped")
-    mask = torch.zeros(len(LENGTHS), 1, 1, longest + 1, dtype=torch.bool, device=q.device)
-    filled = torch.zeros(2, len(LENGTHS), KV_HEADS, longest, WIDTH, device=q.device)
+    mask = torch.zeros(batch, 1, 1, longest + 1, dtype=torch.bool, device=q.device)
+    filled = torch.zeros(2, batch, size.kv_heads, longest, size.head_width, device=q.device)
     for place, tokens in enumerate(held):
-        start = longest - LENGTHS[place]
+        start = longest - size.lengths[place]
         filled[:, place, :, start:] = torch.stack(tokens)[:, 0]
         mask[place, ..., start:] = True
     cache.append(*filled.unbind())

@@ -5,77 +5,82 @@ are not in it. On the CPU every allocation is an event of the profiler; CUDA's a
 neither, and its cases are skipped.
 """
 
+from typing import ClassVar
+
 from benchmarks import devices, observe
 from benchmarks.bodies import Body
 from benchmarks.cases import case
 from benchmarks.common import measures, runs
 
 
-@runs("head counted")
-class Forward:
-    """Memory of one head's forward."""
+class _Weighed:
+    """Bodies of one kind, whose allocations are counted."""
 
-    @measures("allocated", unit="bytes", exact=True)
-    def track_allocated(self, variant: str, name: str) -> int:
-        return memory(case("memory.Forward.track_allocated", "head", variant, name)).allocated
+    kind: ClassVar[str]
 
+    def _memory(self, method: str, variant: str, name: str) -> observe.Memory:
+        return memory(case(f"memory.{type(self).__name__}.{method}", self.kind, variant, name))
+
+
+class _Peak(_Weighed):
     @measures("peak", unit="bytes", exact=True)
     def track_peak(self, variant: str, name: str) -> int:
-        return memory(case("memory.Forward.track_peak", "head", variant, name)).peak
+        return self._memory("track_peak", variant, name).peak
+
+
+class _Allocated(_Weighed):
+    @measures("allocated", unit="bytes", exact=True)
+    def track_allocated(self, variant: str, name: str) -> int:
+        return self._memory("track_allocated", variant, name).allocated
+
+
+@runs("head counted")
+class Forward(_Allocated, _Peak):
+    """One head's forward."""
+
+    kind = "head"
 
 
 @runs("kernel counted")
-class Kernels:
-    """Memory of a causal kernel's forward."""
+class Kernels(_Peak):
+    """A causal kernel's forward."""
 
-    @measures("peak", unit="bytes", exact=True)
-    def track_peak(self, variant: str, name: str) -> int:
-        return memory(case("memory.Kernels.track_peak", "kernel", variant, name)).peak
+    kind = "kernel"
 
 
 @runs("backward counted")
-class Backward:
-    """Memory of a causal kernel's forward and backward."""
+class Backward(_Peak):
+    """A causal kernel's forward and backward."""
 
-    @measures("peak", unit="bytes", exact=True)
-    def track_peak(self, variant: str, name: str) -> int:
-        return memory(case("memory.Backward.track_peak", "backward", variant, name)).peak
+    kind = "backward"
 
 
 @runs("decode counted")
-class Decode:
-    """Memory of one query beside a context."""
+class Decode(_Peak):
+    """One query beside a context."""
 
-    @measures("peak", unit="bytes", exact=True)
-    def track_peak(self, variant: str, name: str) -> int:
-        return memory(case("memory.Decode.track_peak", "decode", variant, name)).peak
+    kind = "decode"
 
 
 @runs("local counted")
-class Local:
-    """Memory of a window of positions."""
+class Local(_Peak):
+    """A window of positions."""
 
-    @measures("peak", unit="bytes", exact=True)
-    def track_peak(self, variant: str, name: str) -> int:
-        return memory(case("memory.Local.track_peak", "local", variant, name)).peak
+    kind = "local"
 
 
 @runs("cache counted")
-class Cache:
-    """Memory of a decode step through a cache."""
+class Cache(_Peak):
+    """A decode step through a cache."""
 
-    @measures("peak", unit="bytes", exact=True)
-    def track_peak(self, variant: str, name: str) -> int:
-        return memory(case("memory.Cache.track_peak", "cache", variant, name)).peak
+    kind = "cache"
 
 
 @runs("train counted")
-class TrainStep:
-    """Memory of one training step; the peak is what decides the batch that fits."""
+class TrainStep(_Peak):
+    """One training step; the peak is what decides the batch that fits."""
 
-    @measures("peak", unit="bytes", exact=True)
-    def track_peak(self, variant: str, name: str) -> int:
-        return memory(case("memory.TrainStep.track_peak", "train", variant, name)).peak
+    kind = "train"
 
 
 def memory(body: Body) -> observe.Memory:

@@ -3,16 +3,21 @@
     python -m benchmarks.ratios head b4_t256_c64      # every form of a head
     python -m benchmarks.ratios                       # every claim of claims.py, with what was wanted of it
 
-A command for people who look into a claim; it keeps nothing. Run it with the environment of asv.conf.json to compare
-with asv's numbers: the allocator's settings matter (docs/benchmarking.md).
+The command is for people who look into a claim; it keeps nothing. Run it with the environment of asv.conf.json to
+compare with asv's numbers: the allocator's settings matter (docs/benchmarking.md).
+
+For asv, each `track_ratio` is a variant's time over its baseline's, so that less is better, as everywhere in asv.
 """
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
+from typing import ClassVar
 
 from benchmarks import claims, devices, workloads
+from benchmarks.cases import case, reasons
+from benchmarks.common import Timed, measures, runs, samples
 from benchmarks.turns import check_alike, in_turns, seeded, settings
 
 #: By the name of its body (bodies.py): the registry's kind, and the inputs; a mask's are lengths.
@@ -27,13 +32,21 @@ KINDS: dict[str, tuple[str, Mapping[str, object]]] = {
     "rotary": ("rotary", workloads.ROTARY_INPUTS),
     "cache": ("cache", workloads.DECODE_INPUTS),
     "prefill": ("cache", workloads.DECODE_INPUTS),
+    "paged_decode": ("paged_decode", workloads.DECODE_INPUTS),
     "decoder": ("decoder", workloads.DECODER_INPUTS),
     "int8": ("int8", workloads.PROJECTION_INPUTS),
     "mask": ("mask", {}),
     "train": ("train", workloads.TRAIN_INPUTS),
+    "mixed": ("", workloads.MIXED_INPUTS),
+    "mode": ("", workloads.TRAIN_INPUTS),
+}
+#: Of what no registry has: the variants, each with what it is compared with.
+UNREGISTERED = {
+    "mixed": dict.fromkeys(workloads.MIXED_VARIANTS, "padded"),
+    "mode": dict.fromkeys(workloads.MODE_VARIANTS, "eager"),
 }
 #: Not their baseline's numbers: half_split turns other pairs of channels, quantized and int8 round what they keep.
-UNLIKE = ("half_split", "quantized", "weight_only", "dynamic")
+UNLIKE = ("half_split", "quantized", "weight_only", "dynamic", "autocast")
 #: Forms with weights of different shapes, and so different gradients: the guards compare what they compute.
 UNCOMPARED = ("decoder",)
 
@@ -68,6 +81,8 @@ def ratios(kind: str, name: object, *, rounds: int = 15) -> Iterator[Ratio]:
 
 def _baselines(kind: str) -> dict[str, str]:
     """The variants that can do this kind of work, each with what it is compared with."""
+    if kind in UNREGISTERED:
+        return UNREGISTERED[kind]
     attention = devices.measured()
     asked = attention.Case(device=devices.device(), gqa=kind == "decode")
     found = attention.variants(KINDS[kind][0])
@@ -75,6 +90,91 @@ def _baselines(kind: str) -> dict[str, str]:
     # A baseline that cannot do it gives way to one that is nobody's variant.
     other = next(name for name, baseline in able.items() if name == baseline)
     return {name: baseline if baseline in able else other for name, baseline in able.items()}
+
+
+class _Compared:
+    """Bodies of one kind beside their baselines, in turns inside one process, after their results were compared."""
+
+    kind: ClassVar[str]
+
+    @measures("ratio", unit="1", rounds=Timed.rounds)
+    def track_ratio(self, variant: str, name: str) -> dict[str, object]:
+        benchmark = f"ratios.{type(self).__name__}.track_ratio"
+        own = case(benchmark, self.kind, variant, name)
+        with reasons(benchmark, variant, name):
+            baseline = _baselines(self.kind)[variant]
+            bodies = {baseline: seeded(self.kind, baseline, name), variant: own}
+            if self.kind not in UNCOMPARED and variant not in UNLIKE:
+                check_alike({each: body() for each, body in bodies.items()})
+
+        def over() -> float:
+            (base,), (seconds,) = in_turns(bodies, rounds=1).values()
+            return seconds / base
+
+        return samples(over)
+
+
+@runs("head compared")
+class Forward(_Compared):
+    """One head's forward."""
+
+    kind = "head"
+
+
+@runs("kernel compared")
+class Kernels(_Compared):
+    """A causal kernel's forward."""
+
+    kind = "kernel"
+
+
+@runs("decode compared")
+class Decode(_Compared):
+    """One query beside a context."""
+
+    kind = "decode"
+
+
+@runs("local compared")
+class Local(_Compared):
+    """A window of positions."""
+
+    kind = "local"
+
+
+@runs("rotary compared")
+class Rotary(_Compared):
+    """Queries turned by their positions."""
+
+    kind = "rotary"
+
+
+@runs("cache compared")
+class Cache(_Compared):
+    """A decode step through a cache."""
+
+    kind = "cache"
+
+
+@runs("mixed compared")
+class Mixed(_Compared):
+    """A decode step of sequences of several lengths."""
+
+    kind = "mixed"
+
+
+@runs("decoder compared")
+class Decoder(_Compared):
+    """A decoder's forward and backward."""
+
+    kind = "decoder"
+
+
+@runs("train compared")
+class TrainStep(_Compared):
+    """A training step by the form of attention."""
+
+    kind = "train"
 
 
 def main(arguments: Sequence[str]) -> int:
