@@ -5,11 +5,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-EXTRAS := attention,service,dashboard,postgres,distributed,runner,dev
+EXTRAS := attention,service,client,dashboard,postgres,distributed,runner,dev
 PYTEST := $(BIN)/python -m pytest
 DEMO ?= $(CURDIR)/.perfsvc/demo
 
-.PHONY: help up demo test test-long check format lock migration bench-pairs browser clean
+.PHONY: help up demo test test-long check format lock migration evaluate bench-quick bench-full bench-suites bench-store bench-pairs browser clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,8 +39,24 @@ format: $(STAMP) ## put the code into shape
 lock: ## write constraints.txt from a fresh environment (torch stands apart, in constraints-torch.txt)
 	@tools/lock $(PYTHON) '$(EXTRAS)'
 
-migration: $(STAMP) ## write the baseline revision anew from tables.py (until 0.1.0)
+migration: $(STAMP) ## write the baseline revision anew from tables/ (until 0.1.0)
 	@$(BIN)/python tools/baseline.py
+
+evaluate: $(STAMP) ## how good is the detector, beside others? TREES="..." for real histories (a quarter of an hour)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps ruptures==1.1.10 apache-otava==0.8.0
+	@nice $(BIN)/python -m tools.evaluation $(if $(TREES),--trees $(TREES)) --pictures docs/pictures
+
+bench-quick: $(STAMP) ## measure this commit on the quick grid, once more
+	@$(BIN)/perfsvc measure --commits HEAD --again
+
+bench-full: $(STAMP) ## measure this commit on the full grid
+	@$(BIN)/perfsvc measure --commits HEAD --grid full --again
+
+bench-suites: $(STAMP) ## the figures that the suites must reach (a night; PART=quick|full|aa|five-percent|setup for one)
+	@$(BIN)/python -m tools.bench_suites $(if $(PART),--part $(PART))
+
+bench-store: $(STAMP) ## how fast and how large the store is, beside its targets and asv publish (most of an hour; SIZE=0.1)
+	@$(BIN)/python -m tools.bench_store --size $(or $(SIZE),1)
 
 bench-pairs: $(STAMP) ## does `asv continuous` tell the truth here? unchanged, 50 % and 20 % slower pairs (an hour)
 	@$(BIN)/python tools/asv_pairs.py

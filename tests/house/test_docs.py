@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 #: Keys that the page does not have yet. What is added to Settings goes onto the page, not in here.
 NOT_TOLD: set[str] = set()
 
-PARTS = {"project", "detect", "guards", "environment", "measure", "night", "notify", "dashboard"}
+PARTS = {"project", "ingest", "detect", "guards", "environment", "measure", "night", "notify", "dashboard"}
 
 
 def rows(page: str) -> list[str]:
@@ -27,14 +27,26 @@ def rows(page: str) -> list[str]:
     return [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
 
 
+#: Told once for all pages.
+PAGING = {"limit", "cursor"}
+
+
 def test_the_page_of_the_api_lists_its_routes(sqlite_store: Store, tmp_path: Path) -> None:
     described = build(sqlite_store, Settings(home=tmp_path)).openapi()
     written = {
-        re.sub(r"\{\w+\}", "{id}", path): {p["name"] for p in told["get"].get("parameters", []) if p["in"] == "query"}
-        for path, told in described["paths"].items()
+        (method.upper(), _unnamed(path)): {p["name"] for p in told.get("parameters", []) if p["in"] == "query"} - PAGING
+        for path, methods in described["paths"].items()
+        for method, told in methods.items()
     }
-    told = [cell.strip("`") for cell in rows("api.md") if cell.startswith("`/")]
-    assert {cell.split("?")[0]: set(re.findall(r"[?&](\w+)=", cell)) for cell in told} == written
+    cells = [cell.strip("`") for cell in rows("api.md") if cell.startswith(("`/", "`POST /"))]
+    told = [("GET " + cell if cell.startswith("/") else cell).split(" ", 1) for cell in cells]
+    assert {
+        (method, _unnamed(path.split("?")[0])): set(re.findall(r"[?&](\w+)=", path)) for method, path in told
+    } == written
+
+
+def _unnamed(path: str) -> str:
+    return re.sub(r"\{\w+\}", "{}", path)
 
 
 def test_the_page_of_settings_lists_their_keys() -> None:
