@@ -38,6 +38,8 @@ class Arena:
         if min(kv_heads, slots, *widths) < 1:
             raise ShapeError(f"Arena: kv_heads={kv_heads}, slots={slots}, widths={widths}, wanted >= 1")
         self.k, self.v = (torch.zeros(1, kv_heads, slots, width, dtype=dtype, device=device) for width in widths)
+        # A step compares what it is given with these: asking the tensors takes a microsecond.
+        self.kv_heads, (self.key_dim, self.value_dim), self.dtype, self.device = kv_heads, widths, dtype, self.k.device
 
     @property
     def nbytes(self) -> int:
@@ -45,8 +47,8 @@ class Arena:
 
     def view(self, run: Run) -> tuple[Tensor, Tensor]:
         """Shapes: k [1, Hkv, S, D]; v [1, Hkv, S, Dv]. Memory: none."""
-        start, count = run.start, run.stop - run.start
-        return self.k.narrow(2, start, count), self.v.narrow(2, start, count)
+        start, stop = run
+        return self.k.narrow(2, start, stop - start), self.v.narrow(2, start, stop - start)
 
     def views(self, group: Sequence[Sequence[Run]]) -> list[tuple[Tensor, Tensor]]:
         """A group that `alike` made: its sequences as one batch, or its one sequence run by run.
@@ -86,6 +88,8 @@ def alike(sequences: Sequence[Sequence[Run]]) -> list[slice]:
 
     A sequence of several runs is a group of its own.
     """
+    if len(sequences) == 1:
+        return [slice(0, 1)]
     groups, first = [], 0
     for place in range(1, len(sequences) + 1):
         if place == len(sequences) or not _continues(sequences, first, place):

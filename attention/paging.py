@@ -95,21 +95,20 @@ class PagedKVCache:
 
     def append(self, k: Tensor, v: Tensor) -> None:
         self._check(k, v)
-        slots: dict[int, tuple[Run, ...]] = {}
+        slots: list[tuple[Run, ...]] = []
         try:
             for sequence in self._sequences:
-                slots[sequence] = self.eviction.extend(sequence, k.shape[2], keep=self._sequences)
+                slots.append(self.eviction.extend(sequence, k.shape[2], keep=self._sequences))  # noqa: PERF401
         except Exception:
-            for sequence in slots:
+            for sequence in self._sequences[: len(slots)]:
                 self.pager.truncate(sequence, self.pager.length(sequence) - k.shape[2])
             raise
-        new = [*slots.values()]
-        groups = alike(new)
+        groups = alike(slots)
         if len(groups) == 1:
-            self.arena.write(new, k, v)
+            self.arena.write(slots, k, v)
         else:
             for group in groups:
-                self.arena.write(new[group], k[group], v[group])
+                self.arena.write(slots[group], k[group], v[group])
 
     def attend(self, q: Tensor, *, scale: float | None = None) -> Tensor:
         """As the protocol. Memory: the result, of sequences out of step twice; and one for each run of several."""
@@ -204,11 +203,18 @@ class PagedKVCache:
         return self.eviction.runs(sequence, keep=self._sequences) or (Run(0, 0),)
 
     def _check(self, k: Tensor, v: Tensor) -> None:
-        for name, new, held in (("k", k, self.arena.k), ("v", v, self.arena.v)):
-            wanted = (len(self._sequences), held.shape[1], k.shape[2] if k.dim() == 4 else "L", held.shape[3])
-            if tuple(new.shape) != wanted or new.dtype != held.dtype or new.device != held.device:
-                met = f"{name} {list(new.shape)} {new.dtype} on {new.device}"
-                raise ShapeError(f"PagedKVCache: met {met}, wanted {list(wanted)} {held.dtype} on {held.device}")
+        arena, L = self.arena, k.shape[2] if k.dim() == 4 else -1
+        rows = (len(self._sequences), arena.kv_heads, L)
+        if (
+            k.shape == (*rows, arena.key_dim)
+            and v.shape == (*rows, arena.value_dim)
+            and k.dtype == v.dtype == arena.dtype
+            and k.device == v.device == arena.device
+        ):
+            return
+        met = ", ".join(f"{name} {list(t.shape)} {t.dtype} on {t.device}" for name, t in (("k", k), ("v", v)))
+        shape = f"[{rows[0]}, {rows[1]}, L, {arena.key_dim}] and [.., {arena.value_dim}]"
+        raise ShapeError(f"PagedKVCache: met {met}, wanted {shape}, {arena.dtype} on {arena.device}")
 
 
 def attend_in_parts(q: Tensor, parts: Sequence[Part], *, scale: float | None = None) -> Tensor:
