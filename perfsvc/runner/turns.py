@@ -14,7 +14,7 @@ from enum import StrEnum
 from perfsvc.model import Benchmark, Direction, Metric, label
 from perfsvc.runner.posts import Answer, Measures
 
-VISITS = 5  #: of one case to one side in one round at most;
+VISITS = 5  #: of one case to one side in one round, at most
 WITHIN = 0.01  #: fewer, once the two best of each side lie within this
 
 
