@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from perfsvc.api.access import Caller, Door
 from perfsvc.api.problems import AS_TOLD, answers
 from perfsvc.api.reading import Name
-from perfsvc.model import STANDING, AlertKind, JobState
+from perfsvc.model import STANDING, AlertKind, JobState, Verdict
 from perfsvc.rows import AlertRow
 from perfsvc.store import Store, queries
 from perfsvc.tokens import Scope
@@ -38,6 +38,7 @@ class Figures(Response):
 _ATOM = "http://www.w3.org/2005/Atom"
 #: Entries of a feed: whoever reads it less often than so many alerts come has other worries.
 _NEWEST = 50
+_UNJUDGED = frozenset({Verdict.NEW, Verdict.NOISY, Verdict.NO_DATA})
 _GOOD, _BAD, _UNKNOWN = "#2c7a3f", "#b3261e", "#5f6368"
 
 
@@ -51,8 +52,8 @@ def routes(store: Store, door: Door) -> APIRouter:
         with store.reading() as tx:
             row = who.enter(queries.project(tx, project))
             alerts = queries.alerts(tx, row.id, states=STANDING)
-            measured = queries.newest_run_id(tx) > 0 and bool(queries.runs(tx, row.id, limit=1))
-        said, colour = _stands(alerts, measured=measured)
+            verdicts = {word for counts in queries.verdict_counts(tx, row.id).values() for word in counts}
+        said, colour = _stands(alerts, verdicts)
         headers = {**AS_TOLD, "Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'"}
         return Svg(_svg(row.name, said, colour), headers=headers)
 
@@ -83,14 +84,15 @@ def figures(store: Store, door: Door) -> APIRouter:
     return router
 
 
-def _stands(alerts: list[AlertRow], *, measured: bool) -> tuple[str, str]:
+def _stands(alerts: Sequence[AlertRow], verdicts: Set[Verdict]) -> tuple[str, str]:
+    """Steady is said only where some series could be judged: silence is no good news."""
     wrong = sum(row.kind is AlertKind.WRONG for row in alerts)
     slower = sum(row.kind is AlertKind.REGRESSION for row in alerts)
     silent = sum(row.kind is AlertKind.SILENCE for row in alerts)
     parts = [f"{n} {word}" for n, word in ((wrong, "wrong"), (slower, "slower"), (silent, "silent")) if n]
     if parts:
         return ", ".join(parts), _BAD if wrong or slower else _UNKNOWN
-    return ("steady", _GOOD) if measured else ("not measured", _UNKNOWN)
+    return ("steady", _GOOD) if verdicts - _UNJUDGED else ("not judged", _UNKNOWN)
 
 
 def _svg(name: str, said: str, colour: str) -> str:

@@ -119,10 +119,17 @@ def test_a_body_that_cannot_be_read_is_refused_with_the_reason(
     assert says in answer.json()["title"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/projects", "/api/v1/alerts/1/accept", "/api/v1/reports?project=attention"])
-def test_a_large_body_is_refused_whoever_sends_it(http: TestClient, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/projects", 413),  # the framework reads these before it asks who sends them
+        ("/api/v1/alerts/1/accept", 413),
+        ("/api/v1/reports?project=attention", 401),
+    ],
+)
+def test_a_large_body_is_refused_whoever_sends_it(http: TestClient, path: str, status: int) -> None:
     answer = http.post(path, content=b" " * (bodies.LARGEST + 1), headers={"Content-Type": "application/json"})
-    assert answer.status_code in (401, 413)
+    assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
 
 

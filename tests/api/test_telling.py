@@ -22,7 +22,10 @@ def words(svg: str) -> list[str]:
 
 
 def test_a_badge_says_how_the_project_stands(http: TestClient, bench: Bench) -> None:
-    assert words(http.get("/api/v1/badge/attention.svg").text) == ["attention", "not measured"]
+    assert words(http.get("/api/v1/badge/attention.svg").text) == ["attention", "not judged"]
+    bench.run(0, {"time_a": 1.0})
+    bench.process()
+    assert words(http.get("/api/v1/badge/attention.svg").text) == ["attention", "not judged"]  # one point says nothing
     for place in range(3):
         bench.run(place, {"count": 10}, guards=[guard()])
     bench.process()
@@ -43,7 +46,7 @@ def test_a_badge_of_any_name_is_well_formed_and_text(http: TestClient, bench: Be
         writes.catalog.keep_project(tx, name, now=NOON)
     answer = http.get(f"/api/v1/badge/{quote(name, safe='')}.svg")
     shown, said = words(answer.text)
-    assert said == "not measured"
+    assert said == "not judged"
     assert len(shown) <= 40
     tags = {element.tag.split("}")[1] for element in fromstring(answer.text).iter()}
     assert tags == {"svg", "title", "rect", "g", "text"}
